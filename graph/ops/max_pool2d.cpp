@@ -1,0 +1,41 @@
+#include "ops/check.h"
+#include "ops/ops.h"
+#include "skua/graph/window.h"
+
+namespace skua::ops {
+
+namespace {
+
+std::vector<ValueType> infer(const Op& op, TypeSpan inputs) {
+  expect_attributes(op, {"window", "strides", "padding"});
+  const Shape shape = window_of(op, inputs).output_shape();
+  return {{shape}, {shape, DType::kInt32}};
+}
+
+std::vector<ValueType> infer_backward(const Op& op, TypeSpan inputs) {
+  expect_attributes(op, {"window", "strides", "padding", "input_shape"});
+  return {{window_of(op, inputs).input_shape()}};
+}
+
+std::vector<ValueId> gradient(GradientContext& context) {
+  Op op{"max_pool2d_backward", context.op().attributes};
+  op.attributes.set("input_shape", context.type(context.input(0)).shape.extents());
+  return context.add(std::move(op), {context.output_gradient(0), context.output(1)}, "backward");
+}
+
+double flops(const Op& op, TypeSpan inputs, TypeSpan outputs) {
+  const Window2d window = window_of(op, inputs);
+  return elements(outputs[0]) * static_cast<double>(window.kernel_height * window.kernel_width);
+}
+
+double flops_backward(const Op&, TypeSpan inputs, TypeSpan) {
+  return elements(inputs[0]);
+}
+
+}  // namespace
+
+std::vector<OpDefinition> max_pool2d_ops() {
+  return {{"max_pool2d", infer, gradient, flops, {}}, {"max_pool2d_backward", infer_backward, {}, flops_backward, {}}};
+}
+
+}  // namespace skua::ops

@@ -1,0 +1,102 @@
+#include <algorithm>
+#include <cmath>
+
+#include "reference/operators.h"
+
+namespace skua::reference {
+
+namespace {
+
+template <double (*function)(double)>
+void unary(const Call& call) {
+  std::transform(call.in(0).begin(), call.in(0).end(), call.out(0).begin(), function);
+}
+
+template <double (*function)(double, double)>
+void binary(const Call& call) {
+  std::transform(call.in(0).begin(), call.in(0).end(), call.in(1).begin(), call.out(0).begin(), function);
+}
+
+double relu(double x) {
+  return x > 0 ? x : 0;
+}
+double sigmoid(double x) {
+  return 1 / (1 + std::exp(-x));
+}
+double hyperbolic_tangent(double x) {
+  return std::tanh(x);
+}
+double copy(double x) {
+  return x;
+}
+double sum(double a, double b) {
+  return a + b;
+}
+double relu_backward(double y, double dy) {
+  return y > 0 ? dy : 0;
+}
+double sigmoid_backward(double y, double dy) {
+  return dy * y * (1 - y);
+}
+double tanh_backward(double y, double dy) {
+  return dy * (1 - y * y);
+}
+
+void fill(const Call& call) {
+  call.out(0).assign(call.out(0).size(), call.op.attributes.real("value"));
+}
+
+// For each element of a value of `shape`: its position in the value without `axes`.
+std::vector<std::size_t> positions_without_axes(const Shape& shape, const std::vector<std::int64_t>& axes) {
+  std::vector<std::size_t> positions(static_cast<std::size_t>(shape.elements()), 0);
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    std::size_t rest = i;
+    std::size_t stride = 1;
+    for (std::size_t axis = shape.rank(); axis-- > 0;) {
+      const auto extent = static_cast<std::size_t>(shape[axis]);
+      if (std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(axis)) == axes.end()) {
+        positions[i] += rest % extent * stride;
+        stride *= extent;
+      }
+      rest /= extent;
+    }
+  }
+  return positions;
+}
+
+void reduce_sum(const Call& call) {
+  const auto positions = positions_without_axes(call.in_shape(0), call.op.attributes.integers("axes"));
+  for (std::size_t i = 0; i < positions.size(); ++i) call.out(0)[positions[i]] += call.in(0)[i];
+}
+
+void reduce_mean(const Call& call) {
+  reduce_sum(call);
+  const auto count = static_cast<double>(call.in(0).size() / call.out(0).size());
+  for (double& y : call.out(0)) y /= count;
+}
+
+void broadcast(const Call& call) {
+  const auto positions = positions_without_axes(call.out_shape(0), call.op.attributes.integers("axes"));
+  const double scale = call.op.attributes.real("scale");
+  for (std::size_t i = 0; i < positions.size(); ++i) call.out(0)[i] = scale * call.in(0)[positions[i]];
+}
+
+}  // namespace
+
+const std::map<std::string, Kernel>& elementwise_kernels() {
+  static const std::map<std::string, Kernel> kernels{{"relu", unary<relu>},
+                                                     {"sigmoid", unary<sigmoid>},
+                                                     {"tanh", unary<hyperbolic_tangent>},
+                                                     {"reshape", unary<copy>},
+                                                     {"add", binary<sum>},
+                                                     {"relu_backward", binary<relu_backward>},
+                                                     {"sigmoid_backward", binary<sigmoid_backward>},
+                                                     {"tanh_backward", binary<tanh_backward>},
+                                                     {"fill", fill},
+                                                     {"reduce_sum", reduce_sum},
+                                                     {"reduce_mean", reduce_mean},
+                                                     {"broadcast", broadcast}};
+  return kernels;
+}
+
+}  // namespace skua::reference
