@@ -1,0 +1,132 @@
+// Losses and counts over rows of logits, all plain.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "../parallel.h"
+#include "kernels.h"
+#include "skua/engine/elementwise.h"
+
+namespace skua::cpu {
+
+namespace {
+
+struct Rows {
+  std::int64_t count;
+  std::int64_t classes;
+
+  explicit Rows(const Shape& shape) : count(shape[0]), classes(shape[1]) {}
+
+  void check(const std::int32_t* labels) const {
+    for (std::int64_t row = 0; row < count; ++row) {
+      if (labels[row] < 0 || labels[row] >= classes) {
+        throw std::invalid_argument(
+            fmt::format("expected labels in [0,{}), got {} in row {}", classes, labels[row], row));
+      }
+    }
+  }
+};
+
+// Log-sum-exp about the largest logit: Blanchard, Higham, Higham, "Accurately computing the log-sum-exp and softmax
+// functions", IMA J. Numer. Anal. 41 (2021). Rows' losses are added in double, in order.
+class SoftmaxCrossEntropy final : public Kernel {
+ public:
+  SoftmaxCrossEntropy(Rows rows, double scale) : rows_(rows), scale_(scale) {}
+  [[nodiscard]] std::size_t scratch_bytes() const override {
+    return static_cast<std::size_t>(rows_.count) * sizeof(double);
+  }
+  void run(const KernelArguments& arguments) override {
+    const std::int32_t* const labels = arguments.in_ints(1);
+    rows_.check(labels);
+    auto* const losses = static_cast<double*>(arguments.scratch);
+    for_each_row(rows_.count, [=, this, x = arguments.in(0), p = arguments.out(1)](std::int64_t row) {
+      losses[row] = row_loss(x + row * rows_.classes, labels[row], p + row * rows_.classes);
+    });
+    double loss = 0;
+    for (std::int64_t row = 0; row < rows_.count; ++row) loss += losses[row];
+    arguments.out(0)[0] = static_cast<float>(scale_ * loss);
+  }
+
+ private:
+  double row_loss(const float* x, std::int32_t label, float* p) const {
+    float largest = x[0];
+    for (std::int64_t c = 1; c < rows_.classes; ++c) largest = x[c] > largest ? x[c] : largest;
+#pragma omp simd
+    for (std::int64_t c = 0; c < rows_.classes; ++c) p[c] = elementwise::exponential(x[c] - largest);
+    double sum = 0;
+    for (std::int64_t c = 0; c < rows_.classes; ++c) sum += static_cast<double>(p[c]);
+    const auto inverse = static_cast<float>(1 / sum);
+    for (std::int64_t c = 0; c < rows_.classes; ++c) p[c] *= inverse;
+    return std::log(sum) - (static_cast<double>(x[label]) - static_cast<double>(largest));
+  }
+
+  Rows rows_;
+  double scale_;
+};
+
+class SoftmaxCrossEntropyBackward final : public Kernel {
+ public:
+  SoftmaxCrossEntropyBackward(Rows rows, float scale) : rows_(rows), scale_(scale) {}
+  void run(const KernelArguments& arguments) override {
+    const std::int32_t* const labels = arguments.in_ints(1);
+    rows_.check(labels);
+    const float factor = arguments.in(2)[0] * scale_;
+    for_each_row(rows_.count, [=, this, p = arguments.in(0), dx = arguments.out(0)](std::int64_t row) {
+      const float* const p_row = p + row * rows_.classes;
+      float* const dx_row = dx + row * rows_.classes;
+      for (std::int64_t c = 0; c < rows_.classes; ++c) dx_row[c] = factor * p_row[c];
+      dx_row[labels[row]] = factor * (p_row[labels[row]] - 1.0F);
+    });
+  }
+
+ private:
+  Rows rows_;
+  float scale_;
+};
+
+class CountCorrect final : public Kernel {
+ public:
+  explicit CountCorrect(Rows rows) : rows_(rows) {}
+  void run(const KernelArguments& arguments) override {
+    const std::int32_t* const labels = arguments.in_ints(1);
+    rows_.check(labels);
+    std::int64_t correct = 0;
+    for (std::int64_t row = 0; row < rows_.count; ++row) {
+      const float* const x = arguments.in(0) + row * rows_.classes;
+      std::int64_t best = 0;
+      for (std::int64_t c = 1; c < rows_.classes; ++c) best = x[c] > x[best] ? c : best;
+      correct += best == labels[row] ? 1 : 0;
+    }
+    arguments.out(0)[0] = static_cast<float>(correct);
+  }
+
+ private:
+  Rows rows_;
+};
+
+void read_all_plain(NodeBuilder& builder) {
+  for (std::size_t i = 0; i < builder.input_count(); ++i) builder.read_plain(i);
+  for (std::size_t i = 0; i < builder.output_count(); ++i) builder.write_plain(i);
+}
+
+}  // namespace
+
+KernelPointer make_softmax_cross_entropy(NodeBuilder& builder) {
+  read_all_plain(builder);
+  return std::make_unique<SoftmaxCrossEntropy>(Rows(builder.input_type(0).shape),
+                                               builder.op().attributes.real("scale"));
+}
+
+KernelPointer make_softmax_cross_entropy_backward(NodeBuilder& builder) {
+  read_all_plain(builder);
+  return std::make_unique<SoftmaxCrossEntropyBackward>(Rows(builder.input_type(0).shape),
+                                                       static_cast<float>(builder.op().attributes.real("scale")));
+}
+
+KernelPointer make_count_correct(NodeBuilder& builder) {
+  read_all_plain(builder);
+  return std::make_unique<CountCorrect>(Rows(builder.input_type(0).shape));
+}
+
+}  // namespace skua::cpu

@@ -1,0 +1,131 @@
+// Infinities, NaNs, large numbers and bad labels.
+#include <limits>
+
+#include "engine/cpu/problem.h"
+
+namespace skua::test {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+// One node of `op` on inputs given as floats; the first output.
+std::vector<float> run_one(const Op& op, const std::vector<std::pair<Shape, std::vector<float>>>& inputs) {
+  Graph graph;
+  std::vector<ValueId> ids;
+  for (const auto& [shape, numbers] : inputs) ids.push_back(graph.add_input(fmt::format("x{}", ids.size()), {shape}));
+  const ValueId y = graph.add_node(op, ids, "node").at(0);
+  const auto device = make_cpu_device({});
+  Runner runner(*device, graph);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    Tensor tensor({inputs[i].first});
+    std::copy(inputs[i].second.begin(), inputs[i].second.end(), tensor.floats().begin());
+    runner.set(ids[i], tensor);
+  }
+  runner.run();
+  const Tensor result = runner.get(y);
+  return {result.floats().begin(), result.floats().end()};
+}
+
+TEST(CpuSpecialValues, ActivationsKeepNaNsAndSaturate) {
+  const std::vector<float> x{kNaN, -kInfinity, kInfinity, -200, 200, 0};
+  const auto relu = run_one({"relu", {}}, {{{6}, x}});
+  EXPECT_TRUE(std::isnan(relu[0]));
+  EXPECT_EQ(std::vector<float>(relu.begin() + 1, relu.end()), (std::vector<float>{0, kInfinity, 0, 200, 0}));
+  const auto sigmoid = run_one({"sigmoid", {}}, {{{6}, x}});
+  EXPECT_TRUE(std::isnan(sigmoid[0]));
+  EXPECT_EQ(std::vector<float>(sigmoid.begin() + 1, sigmoid.end()), (std::vector<float>{0, 1, 0, 1, 0.5}));
+  const auto tanh = run_one({"tanh", {}}, {{{6}, x}});
+  EXPECT_TRUE(std::isnan(tanh[0]));
+  EXPECT_EQ(std::vector<float>(tanh.begin() + 1, tanh.end()), (std::vector<float>{-1, 1, -1, 1, 0}));
+  EXPECT_TRUE(std::isnan(run_one({"relu_backward", {}}, {{{1}, {1}}, {{1}, {kNaN}}})[0]));
+}
+
+TEST(CpuSpecialValues, MaxPoolKeepsNaNsAndInfinities) {
+  const Op pool = max_pool2d({1, 2}, {1, 2}, {0, 0, 0, 0});
+  const auto y = run_one(pool, {{{1, 1, 1, 8}, {kNaN, 1, 1, kNaN, -kInfinity, -kInfinity, -kInfinity, kInfinity}}});
+  EXPECT_TRUE(std::isnan(y[0]));
+  EXPECT_TRUE(std::isnan(y[1]));
+  EXPECT_EQ(y[2], -kInfinity);
+  EXPECT_EQ(y[3], kInfinity);
+}
+
+// Of a max pooling of x by 2x2 windows in steps of 2, which gives the gradient dy: what x's gradient must be.
+void expect_pool_gradient(const Integers& padding, const Shape& shape, const Array& x, const Array& dy,
+                          const Array& expected) {
+  Problem p(0);
+  const ValueId image = p.graph.add_input("x", {shape});
+  p.values[image] = x;
+  const Op op = max_pool2d({2, 2}, {2, 2}, padding);
+  const auto pooled = p.graph.add_node(op, {image}, "pool");
+  const ValueId gradient = p.graph.add_input("dy", {p.graph.value(pooled.at(0)).type.shape});
+  p.values[gradient] = dy;
+  Op backward{"max_pool2d_backward", op.attributes};
+  backward.attributes.set("input_shape", shape.extents());
+  const ValueId dx = p.node(backward, {gradient, pooled.at(1)}, "dx");
+  p.expect({{dx, {expected, Array(expected.size(), 0.0)}}});
+}
+
+TEST(CpuSpecialValues, FirstOfEqualMaximaGetsTheGradient) {
+  constexpr double kLeast = -std::numeric_limits<double>::infinity();
+  expect_pool_gradient({0, 0, 0, 0}, {1, 1, 2, 4}, {kLeast, kLeast, 1, 3, kLeast, kLeast, 3, 3}, {5, 7},
+                       {5, 0, 0, 7, 0, 0, 0, 0});
+  // The first element of each window that does not lie in the padding.
+  expect_pool_gradient({1, 1, 0, 0}, {1, 1, 3, 3}, Array(9, kLeast), {1, 2, 3, 4}, {1, 2, 0, 3, 4, 0, 0, 0, 0});
+}
+
+TEST(CpuSpecialValues, AdamWithoutEpsilonLeavesUntouchedElements) {
+  Problem p(0);
+  const ValueId weight = p.parameter("weight", {10, 10, 3, 3});
+  p.node(conv2d(), {p.input("x", {1, 10, 5, 5}), weight}, "y");
+  const ValueId gradient = p.node({"fill", {{"shape", Integers{10, 10, 3, 3}}, {"value", 0.0}}}, {}, "gradient");
+  p.graph.set_mirrors(gradient, weight);
+  std::vector<ValueId> inputs{weight, gradient, p.graph.add_state("m", weight), p.graph.add_state("v", weight)};
+  for (const ValueId state : {inputs[2], inputs[3]}) p.values[state].assign(900, 0.0);
+  Op op = adam();
+  op.attributes.set("epsilon", 0.0);
+  p.graph.add_node(op, inputs, "update", Phase::kUpdate);
+  p.context.learning_rate = 1;
+  p.expect({{weight, {p.values[weight], Array(900, 0.0)}}});
+}
+
+TEST(CpuSpecialValues, LargeLogitsGiveFiniteLosses) {
+  Graph graph;
+  const ValueId logits = graph.add_input("logits", {{2, 3}});
+  const ValueId labels = graph.add_input("labels", {{2}, DType::kInt32});
+  const ValueId loss = graph.add_node(cross_entropy(1), {logits, labels}, "loss").at(0);
+  const auto device = make_cpu_device({});
+  Runner runner(*device, graph);
+  runner.set(logits, reference::to_tensor({1e30, -1e30, 0, -3e38, -3e38, -3e38}, {{2, 3}}));
+  runner.set(labels, reference::to_tensor({0, 2}, {{2}, DType::kInt32}));
+  runner.run();
+  EXPECT_FLOAT_EQ(runner.get(loss).floats()[0], std::log(3.0F));
+}
+
+// The message of the error when the labels of two rows and three classes are these.
+std::string label_error(const std::string& type, const Array& numbers) {
+  Graph graph;
+  const ValueId logits = graph.add_input("logits", {{2, 3}});
+  const ValueId labels = graph.add_input("labels", {{2}, DType::kInt32});
+  std::vector<ValueId> inputs{logits, labels};
+  Op op{type, {}};
+  if (type != "count_correct") op.attributes.set("scale", 1.0);
+  if (type == "softmax_cross_entropy_backward") inputs.push_back(graph.add_input("dloss", {}));
+  graph.add_node(op, inputs, "bad");
+  const auto device = make_cpu_device({});
+  Runner runner(*device, graph);
+  for (const ValueId id : inputs) runner.set(id, Tensor(graph.value(id).type));
+  runner.set(labels, reference::to_tensor(numbers, {{2}, DType::kInt32}));
+  return message_of([&] { runner.run(); });
+}
+
+TEST(CpuSpecialValues, LabelsOutOfRangeAreErrors) {
+  for (const char* type : {"softmax_cross_entropy", "softmax_cross_entropy_backward", "count_correct"}) {
+    EXPECT_EQ(label_error(type, {0, 3}), fmt::format("[{} bad] expected labels in [0,3), got 3 in row 1", type));
+    EXPECT_EQ(label_error(type, {-1, 0}), fmt::format("[{} bad] expected labels in [0,3), got -1 in row 0", type));
+    EXPECT_EQ(label_error(type, {2, 0}), "");
+  }
+}
+
+}  // namespace
+}  // namespace skua::test
