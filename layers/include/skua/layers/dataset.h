@@ -1,0 +1,56 @@
+// Data sets: rows of features and integer labels, read by index into batch tensors. Reading is const and safe from any
+// number of threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "skua/graph/tensor.h"
+
+namespace skua {
+
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  [[nodiscard]] virtual std::int64_t size() const = 0;
+  [[nodiscard]] virtual Shape feature_shape() const = 0;  // of one row: (1,28,28)
+  [[nodiscard]] virtual int classes() const = 0;          // labels are 0..classes-1
+  [[nodiscard]] virtual std::string description() const = 0;
+  // Fills row i of `features` (rows.size(), feature_shape) and `labels` (rows.size()) from row rows[i].
+  // REQUIRES: 0 <= rows[i] < size(); the tensors have those shapes, float32 and int32.
+  virtual void read(std::span<const std::int64_t> rows, Tensor& features, Tensor& labels) const = 0;
+};
+
+struct DatasetPair {
+  std::shared_ptr<const Dataset> train;
+  std::shared_ptr<const Dataset> test;
+};
+
+namespace datasets {
+
+// Grey images with labels; pixels are 0..255 in memory and 0..1 when read. Throws std::invalid_argument where sizes
+// disagree or a label is not in 0..classes-1.
+[[nodiscard]] std::shared_ptr<const Dataset> images(std::vector<std::uint8_t> pixels, std::vector<std::uint8_t> labels,
+                                                    int height, int width, int classes, std::string description);
+
+// A pair of IDX files, plain or gzip: magic 0x00000803 images (count, rows, columns, bytes) and 0x00000801 labels.
+// Throws std::invalid_argument naming the file: missing, truncated, damaged (bad magic, gzip checksum, trailing bytes,
+// counts that disagree, a label above 9).
+// Format: http://yann.lecun.com/exdb/mnist/ ("the IDX file format").
+[[nodiscard]] std::shared_ptr<const Dataset> idx(const std::string& images_file, const std::string& labels_file,
+                                                 int classes = 10);
+
+// The four files of MNIST in `directory`, under their usual names, with or without ".gz".
+[[nodiscard]] DatasetPair mnist(const std::string& directory);
+
+// Handwritten-looking digits drawn by the library: strokes per digit with random affine distortion, stroke width,
+// wobble and noise, 28x28 grey. Same seed, same pixels. Training and test digits come from separate streams.
+[[nodiscard]] DatasetPair synthetic_digits(std::int64_t train_size = 12000, std::int64_t test_size = 2000,
+                                           std::uint64_t seed = 1);
+
+}  // namespace datasets
+}  // namespace skua
