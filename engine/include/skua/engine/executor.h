@@ -1,0 +1,41 @@
+// Runs a schedule on oneTBB: a ready queue per lane, a pump task per lane that runs its own queue in order and, when
+// idle, steals what the steal rule allows. Owns its arenas; reusable step after step; steady state allocates nothing.
+// run() is called by one thread at a time, which sleeps until the step has ended.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "skua/engine/device.h"
+#include "skua/scheduler/simulator.h"
+
+namespace skua {
+
+// Starts a task's work on a lane (its planned one or a thief's). Called from the lane's pump, never twice at once for
+// one lane. Must call completion.done exactly once, unless it throws.
+class Launcher {
+ public:
+  virtual void launch(StepTaskId task, LaneId lane, Completion& completion) = 0;
+
+ protected:
+  ~Launcher() = default;
+};
+
+class Executor {
+ public:
+  // `costs` drives the steal rule (null: no stealing). Everything must outlive the executor.
+  Executor(const Schedule& schedule, const CostTable& costs, const StealRule* steal_rule, std::uint64_t seed = 0);
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  // Runs every task once. Rethrows the first error after everything that was under way has ended; tasks that had not
+  // started are skipped. The executor stays usable. `trace` (may be null) is overwritten.
+  void run(Launcher& launcher, StepTrace* trace);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace skua

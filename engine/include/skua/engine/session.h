@@ -1,0 +1,56 @@
+// A graph, planned and made ready on devices: memory laid out, programs compiled, parameters in place. Runs one step
+// after another. One thread at a time. Owns everything but the devices.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "skua/engine/executor.h"
+#include "skua/graph/tensor.h"
+#include "skua/scheduler/cost_model.h"
+#include "skua/scheduler/memory_plan.h"
+
+namespace skua {
+
+struct SessionStats {
+  std::vector<std::size_t> peak_bytes;  // by memory of the cluster: arena bytes, as planned and as allocated
+};
+
+class Session {
+ public:
+  // `task_graph` and `devices` must outlive the session. `plan` must be valid for them (std::invalid_argument).
+  // `model` gives the steal rule its costs; `steal_rule` is one of steal_rule_names().
+  Session(const TaskGraph& task_graph, DeviceSet& devices, const Plan& plan, const CostModel& model,
+          const std::string& steal_rule, std::uint64_t seed = 0);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Parameters and states, in plain layout. Throw std::invalid_argument where the value is of another kind or type.
+  void set_value(ValueId value, const Tensor& tensor);
+  [[nodiscard]] Tensor value(ValueId value) const;
+
+  // `inputs` holds for every graph input the whole batch, micro-batches one after another: the input's shape with the
+  // first extent times micro_batches. Host memory that must stay until run returns.
+  // Throws std::invalid_argument where an input is missing or has another type; rethrows the first kernel error, its
+  // message led by the task's name. The trace (may be null) is overwritten.
+  void run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace = nullptr);
+
+  // A marked output after run: micro-batches one after another; scalars as a vector of micro_batches values.
+  [[nodiscard]] Tensor output(ValueId value) const;
+
+  [[nodiscard]] const Schedule& schedule() const;
+  [[nodiscard]] const CostTable& costs() const;
+  [[nodiscard]] const Plan& plan() const;
+  [[nodiscard]] SessionStats stats() const;
+  // Adds the trace's measured times to the cost model.
+  void observe(const StepTrace& trace, CostModel& model) const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace skua

@@ -1,0 +1,67 @@
+// How long a task takes on a device: the roofline of its work, overlaid by measured times where there are any.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "skua/scheduler/cluster.h"
+#include "skua/scheduler/task_graph.h"
+
+namespace skua {
+
+// Measured times by (signature, device kind), as a median of the latest samples: one bad sample changes nothing.
+// One thread at a time.
+class CostModel {
+ public:
+  // Roofline (Williams, Waterman, Patterson, CACM 52(4), 2009): launch + max(flops / peak, bytes / bandwidth).
+  [[nodiscard]] static double roofline_seconds(const CostKey& key, const DeviceSpec& device);
+
+  // The median of the samples where there are at least kMinSamples of them, else the roofline.
+  [[nodiscard]] double seconds(const CostKey& key, const DeviceSpec& device) const;
+  // Adds a sample. Samples that are not finite and positive are dropped.
+  void observe(const std::string& signature, const std::string& device_kind, double seconds);
+  [[nodiscard]] std::size_t measured_count() const { return samples_.size(); }  // keys that have samples
+
+  // Profile files: protobuf's JSON form, medians and sample counts. load throws std::invalid_argument naming the file
+  // where it is missing, damaged or holds a time that is not finite and positive.
+  void save(const std::string& path) const;
+  [[nodiscard]] static CostModel load(const std::string& path);
+
+  static constexpr std::size_t kMinSamples = 3;
+  static constexpr std::size_t kKeptSamples = 31;
+
+ private:
+  struct Samples {
+    std::vector<double> latest;  // at most kKeptSamples, a ring
+    std::size_t next = 0;
+    std::uint64_t total = 0;
+  };
+  std::map<std::pair<std::string, std::string>, Samples> samples_;
+};
+
+// The cost model's answers for one task graph on one cluster, looked up once: what policies, the simulator and the
+// steal test read. Immutable; keeps pointers to the task graph and the cluster, which must outlive it.
+class CostTable {
+ public:
+  CostTable(const TaskGraph& graph, const Cluster& cluster, const CostModel& model);
+
+  [[nodiscard]] const TaskGraph& graph() const { return *graph_; }
+  [[nodiscard]] const Cluster& cluster() const { return *cluster_; }
+  [[nodiscard]] double seconds(TaskId task, DeviceId device) const {
+    return seconds_[graph_->task(task).cost_key.index() * cluster_->device_count() + device.index()];
+  }
+  [[nodiscard]] double fastest_seconds(TaskId task) const;
+  [[nodiscard]] double mean_seconds(TaskId task) const;  // over the devices
+  [[nodiscard]] double copy_seconds(DatumId datum, MemoryId from, MemoryId to) const {
+    return cluster_->copy_seconds(graph_->datum(datum).bytes, from, to);
+  }
+
+ private:
+  const TaskGraph* graph_;
+  const Cluster* cluster_;
+  std::vector<double> seconds_;
+};
+
+}  // namespace skua

@@ -1,0 +1,50 @@
+// Where every datum of a step lives: one arena per memory with offsets computed before the first step. Storage is used
+// again within a micro-batch and between micro-batches; the plan adds the dependencies that make that safe under any
+// order of execution and any stealing.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "skua/scheduler/schedule.h"
+#include "skua/scheduler/trace.h"
+
+namespace skua {
+
+struct MemorySizes {
+  std::function<std::size_t(ValueId, MemoryId)> value_bytes;  // storage of one instance, in the devices' layout
+  std::function<std::size_t(LaneId)> scratch_bytes;           // working space of a lane
+};
+// Plain layouts and no scratch: for planning without devices.
+[[nodiscard]] MemorySizes plain_sizes(const Schedule& schedule);
+
+inline constexpr std::size_t kNoOffset = static_cast<std::size_t>(-1);
+
+class MemoryPlan {
+ public:
+  // `predicted` is the simulation of the schedule, which tells what is alive at the same time. Adds dependencies to
+  // the schedule. With `slack`, one more set of micro-batch buffers per device than the prediction needs, so that an
+  // idle device can run ahead with stolen work; none where that would not fit.
+  // Throws std::invalid_argument "memory gpu:0 needs 90.1 GB, has 80.0 GB" where the step does not fit.
+  MemoryPlan(Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes, bool slack);
+
+  [[nodiscard]] std::size_t arena_bytes(MemoryId memory) const { return arena_bytes_[memory.index()]; }
+  // Offset in the memory's arena; kNoOffset where the datum never lies there (inputs in host memory stay with the caller).
+  [[nodiscard]] std::size_t offset(DatumId datum, MemoryId memory) const {
+    return offsets_[datum.index() * arena_bytes_.size() + memory.index()];
+  }
+  [[nodiscard]] std::size_t scratch_offset(LaneId lane) const { return scratch_offsets_[lane.index()]; }
+  // Working space for the inputs and outputs of one stolen task whose data live in another memory.
+  [[nodiscard]] std::size_t staging_offset(LaneId lane) const { return staging_offsets_[lane.index()]; }
+
+  static constexpr std::size_t kAlignment = 64;
+
+ private:
+  std::vector<std::size_t> arena_bytes_;
+  std::vector<std::size_t> offsets_;
+  std::vector<std::size_t> scratch_offsets_;
+  std::vector<std::size_t> staging_offsets_;
+};
+
+}  // namespace skua

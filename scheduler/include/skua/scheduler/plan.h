@@ -1,0 +1,45 @@
+// A plan: for each task of a step a device and a priority. What policies make, the simulator predicts and the executor
+// follows. A plain value.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "skua/scheduler/cluster.h"
+#include "skua/scheduler/cost_model.h"
+#include "skua/scheduler/task_graph.h"
+
+namespace skua {
+
+struct Placement {
+  DeviceId device;
+  double priority = 0;  // of the ready tasks of a device the largest runs first, the smallest task id among equals
+
+  friend bool operator==(const Placement&, const Placement&) = default;
+};
+
+struct Plan {
+  std::string policy;
+  std::vector<Placement> placements;  // by task id
+  int micro_batches = 1;
+  double predicted_seconds = 0;  // simulated makespan
+  std::string graph_fingerprint;
+  std::vector<std::string> device_names;  // by device id
+
+  friend bool operator==(const Plan&, const Plan&) = default;
+};
+
+// Throws std::invalid_argument saying what is wrong: another graph's plan, a task without a place, a device that the
+// cluster does not have, a priority that is not finite.
+void validate(const Plan& plan, const TaskGraph& graph, const Cluster& cluster);
+
+// Plan files: protobuf, JSON where the name ends in ".json", else binary. load throws std::invalid_argument.
+void save_plan(const Plan& plan, const std::string& path);
+[[nodiscard]] Plan load_plan(const std::string& path);
+
+// No schedule of these tasks on these devices can be shorter: the larger of the critical path (every task on its
+// fastest device, no communication) and the load (all tasks' fastest times, shared by all devices; for devices of
+// different speed the fractional bound: least T such that the devices can do all the work in T).
+[[nodiscard]] double lower_bound_seconds(const CostTable& costs);
+
+}  // namespace skua

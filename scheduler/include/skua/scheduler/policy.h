@@ -1,0 +1,42 @@
+// Policies (planners): pure functions from a task graph, a cluster and costs to a plan.
+// A new policy is one file and one line in the registry, or a register_policy call from outside.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "skua/scheduler/plan.h"
+
+namespace skua {
+
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  // Returns a valid plan; predicted_seconds need not be set. Deterministic. Throws std::invalid_argument where the
+  // policy cannot serve this graph or cluster.
+  [[nodiscard]] virtual Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const = 0;
+};
+
+struct PolicyOptions {
+  std::string plan_file;     // replay: the plan to follow
+  double plan_seconds = 10;  // auto: time budget
+};
+
+struct PolicyInfo {
+  std::string name;
+  std::string description;  // one line
+  std::function<std::unique_ptr<Policy>(const PolicyOptions&)> make;
+};
+
+void register_policy(PolicyInfo info);                       // throws std::invalid_argument on a known name
+[[nodiscard]] const std::vector<PolicyInfo>& policies();     // in order of registration
+// Throws std::invalid_argument listing the known names where `name` is none of them.
+[[nodiscard]] std::unique_ptr<Policy> make_policy(const std::string& name, const PolicyOptions& options = {});
+
+// Runs the policy, fills in name, fingerprint, device names and the simulated makespan, and validates the result.
+[[nodiscard]] Plan plan_with(const std::string& policy, const TaskGraph& graph, const Cluster& cluster,
+                             const CostModel& model, const PolicyOptions& options = {});
+
+}  // namespace skua

@@ -1,0 +1,45 @@
+// What an idle device may take from another's ready queue. One code for the executor's real clock and the simulator's
+// virtual one. Rules are stateless: any number of threads may ask.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "skua/scheduler/schedule.h"
+
+namespace skua {
+
+struct StealQuery {
+  double fetch_seconds = 0;         // copies of inputs that the thief's memory lacks
+  double run_seconds = 0;           // on the thief
+  double return_seconds = 0;        // copies of the outputs back to where the plan wants them
+  double victim_wait_seconds = 0;   // until the victim is expected to start it
+  double victim_run_seconds = 0;    // on the victim
+  std::uint64_t random = 0;         // for rules that draw
+};
+
+class StealRule {
+ public:
+  virtual ~StealRule() = default;
+  // Larger than 0: take it; among several victims the largest wins.
+  [[nodiscard]] virtual double gain(const StealQuery& query) const = 0;
+};
+
+// "none" (null pointer), "random", "locality", "cost". Throws std::invalid_argument listing them otherwise.
+[[nodiscard]] std::unique_ptr<StealRule> make_steal_rule(const std::string& name);
+[[nodiscard]] std::vector<std::string> steal_rule_names();
+
+// Whether a task may ever run elsewhere than planned: tasks of the graph, never copies; and updates only within one
+// memory, since they change parameters in place.
+[[nodiscard]] bool stealable(const Schedule& schedule, StepTaskId task, LaneId thief);
+
+// The costs of a theft, with the waiting time as the caller knows it.
+[[nodiscard]] StealQuery make_steal_query(const Schedule& schedule, const CostTable& costs, StepTaskId task,
+                                          LaneId victim, LaneId thief, double victim_wait_seconds, std::uint64_t random);
+
+// Bytes that a theft moves: inputs that the thief's memory lacks and outputs that go back. 0 within one memory.
+[[nodiscard]] double stolen_bytes(const Schedule& schedule, StepTaskId task, LaneId thief);
+
+}  // namespace skua

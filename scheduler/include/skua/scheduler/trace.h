@@ -1,0 +1,36 @@
+// What ran where and when in one step, simulated or measured, and how to look at it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "skua/scheduler/schedule.h"
+
+namespace skua {
+
+struct TaskRecord {
+  LaneId lane;  // where it ran; another lane than planned: it was stolen
+  double start_seconds = 0;  // from the step's start
+  double finish_seconds = 0;
+  double copied_bytes = 0;  // moved for it: a copy's own bytes, a stolen task's inputs and outputs
+};
+
+struct StepTrace {
+  std::vector<TaskRecord> records;  // by StepTaskId
+  double seconds = 0;  // makespan
+};
+
+struct TraceSummary {
+  int steals = 0;
+  double bytes_copied = 0;
+  std::vector<double> utilization;  // by device: busy share of the makespan
+};
+[[nodiscard]] TraceSummary summarize(const Schedule& schedule, const StepTrace& trace);
+
+// Chrome trace events (JSON), which Perfetto opens: a row per lane, tasks named by layer, operator and micro-batch,
+// steals and copies in categories of their own, one after the other for several steps. Throws std::runtime_error where
+// the file cannot be written. `title` says where the times come from ("measured", "simulated: h100x8-nvlink").
+void write_chrome_trace(const Schedule& schedule, const std::vector<StepTrace>& steps, const std::string& title,
+                        const std::string& path);
+
+}  // namespace skua
