@@ -36,6 +36,10 @@ void Schedule::place_data() {
   for (std::size_t i = 0; i < homes_.size(); ++i) {
     const DatumId id(static_cast<std::int64_t>(i));
     const Datum& datum = graph_->datum(id);
+    if (datum.storage != id) {  // a sum stays in the place of its left operand
+      homes_[i] = homes_[datum.storage.index()];
+      continue;
+    }
     TaskId owner = datum.producer;
     const ValueKind kind = graph_->graph().value(datum.value).kind;
     if (kind == ValueKind::kParameter || kind == ValueKind::kState) {
@@ -61,26 +65,24 @@ void Schedule::add_copies() {
       const MemoryId memory = memory_of(tasks_[reader.index()].lane);
       if (memory != homes_[i]) readers[memory].push_back(StepTaskId(reader.value));
     }
-    if (graph_->datum(id).output && homes_[i] != kHostMemory) readers.try_emplace(kHostMemory);
     for (const auto& [memory, tasks] : readers) add_copy(id, memory, tasks);
   }
 }
 
 void Schedule::add_copy(DatumId datum, MemoryId to, const std::vector<StepTaskId>& readers) {
-  const TaskId producer = graph_->datum(datum).producer;
   StepTask copy;
   copy.datum = datum;
   copy.from = homes_[datum.index()];
   copy.to = to;
-  // Without copy engines the first reader's device fetches; a result for the host alone is sent by who made it.
-  copy.lane = copy_lane(copy.from, to, tasks_[readers.empty() ? producer.index() : readers.front().index()].lane);
-  copy.priority = readers.empty() ? tasks_[producer.index()].priority : tasks_[readers.front().index()].priority;
+  copy.lane = copy_lane(copy.from, to, tasks_[readers.front().index()].lane);
+  copy.priority = tasks_[readers.front().index()].priority;
   for (StepTaskId reader : readers) copy.priority = std::max(copy.priority, tasks_[reader.index()].priority);
 
   const StepTaskId id(static_cast<std::int64_t>(tasks_.size()));
   tasks_.push_back(copy);
   successors_.emplace_back();
   predecessor_counts_.push_back(0);
+  const TaskId producer = graph_->datum(datum).producer;
   if (producer.valid()) add_dependency(StepTaskId(producer.value), id);
   for (StepTaskId reader : readers) add_dependency(id, reader);
 }

@@ -1,7 +1,7 @@
 // Programs as a whole: training against the reference, equal bits, layouts, accumulation, errors, allocations.
 #include <thread>
 
-#include "engine/cpu/allocations.h"
+#include "engine/allocations.h"
 #include "engine/cpu/problem.h"
 #include "skua/graph/op_registry.h"
 

@@ -23,15 +23,16 @@ class Launcher {
 
 class Executor {
  public:
-  // `costs` drives the steal rule (null: no stealing). Everything must outlive the executor.
+  // `costs` gives the steal rule its times; no stealing where the rule is null. Everything must outlive the executor.
   Executor(const Schedule& schedule, const CostTable& costs, const StealRule* steal_rule, std::uint64_t seed = 0);
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // Runs every task once. Rethrows the first error after everything that was under way has ended; tasks that had not
-  // started are skipped. The executor stays usable. `trace` (may be null) is overwritten.
-  void run(Launcher& launcher, StepTrace* trace);
+  // Runs every task once and overwrites `trace`. Rethrows the first error, led by its task's name
+  // (std::invalid_argument stays that, all else becomes std::runtime_error), after everything that was under way has
+  // ended; tasks that had not started are skipped. The executor stays usable.
+  void run(Launcher& launcher, StepTrace& trace);
 
  private:
   class Impl;

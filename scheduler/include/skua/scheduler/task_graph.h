@@ -40,7 +40,7 @@ struct Datum {
   TaskId producer;  // invalid: there at the step's start (inputs, parameters, states)
   DatumId storage;
   double bytes = 0;  // in plain layout
-  bool output = false;  // wanted by the caller after the step, in host memory
+  bool output = false;  // wanted by the caller after the step
 };
 
 // Tasks of one key are the same computation: they cost the same on devices of one kind.
@@ -53,7 +53,8 @@ struct CostKey {
 class TaskGraph {
  public:
   // REQUIRES: micro_batches >= 1 (std::invalid_argument otherwise). The graph is for one micro-batch; gradients read by
-  // update nodes are summed over all of them. An update runs after every task that reads the parameter.
+  // update nodes are summed over all of them, so where there are several, nothing but updates may read or keep those
+  // (std::invalid_argument otherwise). An update runs after every task that reads the parameter.
   TaskGraph(const Graph& graph, int micro_batches);
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
@@ -97,7 +98,7 @@ class TaskGraph {
   std::vector<Task> tasks_;
   std::vector<Datum> data_;
   std::vector<CostKey> cost_keys_;
-  std::vector<DatumId> first_datum_;  // [value * micro_batches + micro_batch], or [value * micro_batches] for whole-step
+  std::vector<DatumId> first_datum_;  // [value * micro_batches + micro_batch]; whole-step data fill their row
   Rows<DatumId> inputs_;
   Rows<DatumId> outputs_;
   Rows<TaskId> consumers_;

@@ -1,0 +1,314 @@
+#include "skua/engine/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+#include "theft.h"
+
+namespace skua {
+namespace {
+
+// One memory's arena: from a device that computes in it, or from the heap for a host where none does.
+class Arena {
+ public:
+  Arena(Device* owner, std::size_t bytes)
+      : owner_(owner),
+        data_(owner != nullptr ? owner->allocate(bytes) : ::operator new (bytes, std::align_val_t{kAlignment})) {}
+  Arena(Arena&& other) noexcept : owner_(other.owner_), data_(std::exchange(other.data_, nullptr)) {}
+  Arena& operator=(Arena&&) = delete;
+  ~Arena() {
+    if (data_ == nullptr) return;
+    owner_ != nullptr ? owner_->release(data_) : ::operator delete (data_, std::align_val_t{kAlignment});
+  }
+  [[nodiscard]] std::byte* data() const { return static_cast<std::byte*>(data_); }
+
+ private:
+  static constexpr std::size_t kAlignment = MemoryPlan::kAlignment;
+  Device* owner_;
+  void* data_;
+};
+
+void check_one_kind(const DeviceSet& devices) {
+  const std::string& first = devices.devices.front()->spec().kind;
+  for (const auto& device : devices.devices) {
+    const DeviceSpec& spec = device->spec();
+    if (spec.kind == first) continue;
+    throw std::invalid_argument(
+        fmt::format("expected devices of one kind, got {} of kind {} beside {}", spec.name, spec.kind, first));
+  }
+}
+
+const Plan& checked(const Plan& plan, const TaskGraph& graph, const DeviceSet& devices) {
+  validate(plan, graph, devices.cluster);
+  check_one_kind(devices);
+  return plan;
+}
+
+}  // namespace
+
+class Session::Impl final : private Launcher {
+ public:
+  Impl(const TaskGraph& task_graph, DeviceSet& devices, const Plan& plan, const CostModel& model,
+       const std::string& steal_rule, std::uint64_t seed)
+      : task_graph_(task_graph),
+        graph_(task_graph.graph()),
+        devices_(devices),
+        plan_(checked(plan, task_graph, devices)),
+        schedule_(task_graph, devices.cluster, plan_),
+        costs_(task_graph, devices.cluster, model),
+        steal_rule_(make_steal_rule(steal_rule)) {
+    for (const auto& device : devices_.devices) programs_.push_back(device->compile(graph_));
+    lay_out_memory();
+    bind_pointers();
+    executor_ = std::make_unique<Executor>(schedule_, costs_, steal_rule_.get(), seed);
+    for (std::size_t i = 0; i < devices_.devices.size(); ++i) {
+      thefts_.emplace_back(*devices_.devices[i], *programs_[i], most_operands_);
+    }
+  }
+
+  void set_value(ValueId value, const Tensor& tensor) {
+    const DatumId datum = held(value);
+    program_of(schedule_.home(datum)).import_value(value, tensor, address(datum, schedule_.home(datum)));
+  }
+
+  Tensor value(ValueId value) const {
+    const DatumId datum = held(value);
+    Tensor tensor(graph_.value(value).type);
+    program_of(schedule_.home(datum)).export_value(value, address(datum, schedule_.home(datum)), tensor);
+    return tensor;
+  }
+
+  void run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace) {
+    bind_inputs(inputs);
+    context_ = context;
+    executor_->run(*this, trace != nullptr ? *trace : trace_);
+  }
+
+  Tensor output(ValueId value) const {
+    const auto& outputs = graph_.outputs();
+    if (std::find(outputs.begin(), outputs.end(), value) == outputs.end()) {
+      throw std::invalid_argument(fmt::format("[value {}] expected a marked output", graph_.value(value).name));
+    }
+    Tensor part(graph_.value(value).type);
+    Tensor whole(batch_type(part.type()));
+    for (int m = 0; m < task_graph_.micro_batches(); ++m) {
+      const DatumId datum = task_graph_.datum_of(value, m);
+      program_of(schedule_.home(datum)).export_value(value, address(datum, schedule_.home(datum)), part);
+      std::memcpy(whole.data() + static_cast<std::size_t>(m) * part.bytes(), part.data(), part.bytes());
+    }
+    return whole;
+  }
+
+  const Schedule& schedule() const { return schedule_; }
+  const CostTable& costs() const { return costs_; }
+  const Plan& plan() const { return plan_; }
+
+  SessionStats stats() const {
+    SessionStats stats;
+    for (std::size_t m = 0; m < arenas_.size(); ++m) {
+      stats.peak_bytes.push_back(memory_->arena_bytes(MemoryId(static_cast<std::int64_t>(m))));
+    }
+    return stats;
+  }
+
+  void observe(const StepTrace& trace, CostModel& model) const {
+    for (std::size_t i = 0; i < task_graph_.task_count(); ++i) {
+      const Task& task = task_graph_.task(TaskId(static_cast<std::int64_t>(i)));
+      const TaskRecord& record = trace.records[i];
+      if (record.copied_bytes > 0) continue;  // a theft with transfers: not the kernel's time alone
+      model.observe(task_graph_.cost_keys()[task.cost_key.index()].signature,
+                    devices_.cluster.device(schedule_.lanes()[record.lane.index()].device).kind,
+                    record.finish_seconds - record.start_seconds);
+    }
+  }
+
+ private:
+  // Where a task's operands begin in pointers_, inputs before outputs.
+  struct Operands {
+    std::size_t begin = 0;
+    std::size_t inputs = 0;
+    std::size_t outputs = 0;
+  };
+  // A pointer into the caller's batch, set anew each step.
+  struct InputSlot {
+    std::size_t position;  // in pointers_
+    ValueId value;
+    int micro_batch;
+  };
+
+  void lay_out_memory() {
+    const MemorySizes sizes{
+        [this](ValueId value, MemoryId) { return programs_.front()->value_bytes(value); },
+        [this](LaneId lane) { return programs_[schedule_.lanes()[lane.index()].device.index()]->scratch_bytes(); }};
+    const StepTrace predicted = simulate(schedule_, costs_);
+    memory_ = std::make_unique<MemoryPlan>(schedule_, predicted, sizes, steal_rule_ != nullptr);
+    for (std::size_t m = 0; m < devices_.cluster.memory_count(); ++m) {
+      const MemoryId memory(static_cast<std::int64_t>(m));
+      const auto it = std::find_if(devices_.devices.begin(), devices_.devices.end(),
+                                   [&](const auto& device) { return device->spec().memory == memory; });
+      arenas_.emplace_back(it == devices_.devices.end() ? nullptr : it->get(), memory_->arena_bytes(memory));
+    }
+  }
+
+  std::byte* address(DatumId datum, MemoryId memory) const {
+    const std::size_t offset = memory_->offset(datum, memory);
+    return offset == kNoOffset ? nullptr : arenas_[memory.index()].data() + offset;
+  }
+
+  void bind_pointers() {
+    for (std::size_t i = 0; i < schedule_.task_count(); ++i) {
+      const StepTask& task = schedule_.task(StepTaskId(static_cast<std::int64_t>(i)));
+      Operands operands{pointers_.size(), 1, 1};
+      if (task.is_copy()) {
+        bind(task.datum, task.from);
+        bind(task.datum, task.to);
+      } else {
+        const MemoryId memory = schedule_.memory_of(task.lane);
+        for (DatumId datum : task_graph_.inputs(task.task)) bind(datum, memory);
+        for (DatumId datum : task_graph_.outputs(task.task)) bind(datum, memory);
+        operands.inputs = task_graph_.inputs(task.task).size();
+        operands.outputs = task_graph_.outputs(task.task).size();
+      }
+      operands_.push_back(operands);
+      most_operands_ = std::max(most_operands_, operands.inputs + operands.outputs);
+    }
+  }
+
+  void bind(DatumId id, MemoryId memory) {
+    const Datum& datum = task_graph_.datum(id);
+    if (graph_.value(datum.value).kind == ValueKind::kInput && memory == kHostMemory) {
+      input_slots_.push_back({pointers_.size(), datum.value, datum.micro_batch});
+    }
+    pointers_.push_back(address(id, memory));
+  }
+
+  ValueType batch_type(const ValueType& part) const {
+    ValueType type = part;
+    const std::int64_t count = task_graph_.micro_batches();
+    if (part.shape.rank() == 0) {
+      type.shape = Shape({count});
+    } else {
+      std::vector<std::int64_t> extents = part.shape.extents();
+      extents.front() *= count;
+      type.shape = Shape(std::move(extents));
+    }
+    return type;
+  }
+
+  void bind_inputs(const std::map<ValueId, const Tensor*>& inputs) {
+    for (const InputSlot& slot : input_slots_) {
+      const auto it = inputs.find(slot.value);
+      const Value& value = graph_.value(slot.value);
+      if (it == inputs.end() || it->second == nullptr) {
+        throw std::invalid_argument(fmt::format("[input {}] expected a tensor, got none", value.name));
+      }
+      const Tensor& tensor = *it->second;
+      const std::size_t part_bytes = value.type.bytes();
+      if (slot.micro_batch == 0 && tensor.type() != batch_type(value.type)) {
+        throw std::invalid_argument(fmt::format("[input {}] expected {}, got {}", value.name,
+                                                batch_type(value.type).to_string(), tensor.type().to_string()));
+      }
+      // Kernels only read it.
+      pointers_[slot.position] =
+          const_cast<std::byte*>(tensor.data()) + static_cast<std::size_t>(slot.micro_batch) * part_bytes;
+    }
+  }
+
+  DatumId held(ValueId id) const {
+    const Value& value = graph_.value(id);
+    if (value.kind != ValueKind::kParameter && value.kind != ValueKind::kState) {
+      throw std::invalid_argument(fmt::format("[value {}] expected a parameter or a state", value.name));
+    }
+    return task_graph_.datum_of(id, kWholeStep);
+  }
+
+  Program& program_of(MemoryId memory) const {
+    for (std::size_t i = 0; i < programs_.size(); ++i) {
+      if (devices_.devices[i]->spec().memory == memory) return *programs_[i];
+    }
+    return *programs_.front();
+  }
+
+  void launch(StepTaskId id, LaneId lane, Completion& completion) override {
+    const StepTask& task = schedule_.task(id);
+    const Operands& operands = operands_[id.index()];
+    const std::span all(pointers_.data() + operands.begin, operands.inputs + operands.outputs);
+    const DeviceId device = schedule_.lanes()[lane.index()].device;
+    if (task.is_copy()) {
+      const std::size_t bytes = programs_.front()->value_bytes(task_graph_.datum(task.datum).value);
+      return devices_.devices[device.index()]->copy(all[1], all[0], bytes, completion);
+    }
+    const MemoryId here = schedule_.memory_of(lane);
+    const Work work{&task_graph_, task.task, &context_, scratch(lane)};
+    if (schedule_.memory_of(task.lane) == here) {
+      return work.launch(*programs_[device.index()], all, completion);
+    }
+    std::byte* const staging = arenas_[here.index()].data() + memory_->staging_offset(lane);
+    thefts_[lane.index()].run(work, all, staging, completion);
+  }
+
+  void* scratch(LaneId lane) const {
+    return arenas_[schedule_.memory_of(lane).index()].data() + memory_->scratch_offset(lane);
+  }
+
+  const TaskGraph& task_graph_;
+  const Graph& graph_;
+  DeviceSet& devices_;
+  Plan plan_;
+  Schedule schedule_;
+  CostTable costs_;
+  std::unique_ptr<StealRule> steal_rule_;
+  std::vector<std::unique_ptr<Program>> programs_;  // by device
+  std::unique_ptr<MemoryPlan> memory_;
+  std::vector<Arena> arenas_;       // by memory
+  std::vector<Operands> operands_;  // by StepTaskId
+  std::vector<void*> pointers_;
+  std::vector<InputSlot> input_slots_;
+  std::size_t most_operands_ = 0;
+  std::deque<Theft> thefts_;  // by lane
+  StepContext context_;
+  StepTrace trace_;  // where the caller wants none
+  std::unique_ptr<Executor> executor_;
+};
+
+Session::Session(const TaskGraph& task_graph, DeviceSet& devices, const Plan& plan, const CostModel& model,
+                 const std::string& steal_rule, std::uint64_t seed)
+    : impl_(std::make_unique<Impl>(task_graph, devices, plan, model, steal_rule, seed)) {}
+
+Session::~Session() = default;
+
+void Session::set_value(ValueId value, const Tensor& tensor) {
+  impl_->set_value(value, tensor);
+}
+Tensor Session::value(ValueId value) const {
+  return impl_->value(value);
+}
+void Session::run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace) {
+  impl_->run(inputs, context, trace);
+}
+Tensor Session::output(ValueId value) const {
+  return impl_->output(value);
+}
+const Schedule& Session::schedule() const {
+  return impl_->schedule();
+}
+const CostTable& Session::costs() const {
+  return impl_->costs();
+}
+const Plan& Session::plan() const {
+  return impl_->plan();
+}
+SessionStats Session::stats() const {
+  return impl_->stats();
+}
+void Session::observe(const StepTrace& trace, CostModel& model) const {
+  impl_->observe(trace, model);
+}
+
+}  // namespace skua

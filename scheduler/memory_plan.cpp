@@ -1,0 +1,355 @@
+#include "skua/scheduler/memory_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+
+namespace skua {
+namespace {
+
+using Edge = std::pair<StepTaskId, StepTaskId>;
+
+constexpr std::size_t align(std::size_t bytes) {
+  return (bytes + MemoryPlan::kAlignment - 1) / MemoryPlan::kAlignment * MemoryPlan::kAlignment;
+}
+
+// One piece of storage in one memory, and every task that reads or writes it there.
+struct Item {
+  DatumId root;
+  MemoryId memory;
+  std::size_t bytes = 0;
+  std::vector<StepTaskId> touchers;  // in predicted order
+  std::size_t offset = 0;            // in its frame, or in the arena where it is persistent
+};
+
+// What one micro-batch keeps in one memory: its activations, or the gradients that are summed over micro-batches, which
+// live longer. All frames of one class and memory lie in slots of one size.
+struct FrameKey {
+  MemoryId memory;
+  bool gradients = false;
+  int micro_batch = 0;
+  friend auto operator<=>(const FrameKey&, const FrameKey&) = default;
+};
+
+struct Frame {
+  std::vector<std::size_t> items;
+  std::vector<StepTaskId> touchers;  // in predicted order, no doubles
+  std::size_t bytes = 0;
+  std::size_t slot = 0;
+};
+
+class Layout {
+ public:
+  Layout(const Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes)
+      : schedule_(schedule), graph_(schedule.graph()), predicted_(predicted), sizes_(sizes) {
+    rank_tasks();
+    mark_gradients();
+    collect_items();
+    group_items();
+  }
+
+  // Sizes, offsets and edges; with or without slack.
+  void compute(bool slack) {
+    edges.clear();
+    arena_bytes.assign(schedule_.cluster().memory_count(), 0);
+    for (std::size_t i : persistent_) items_[i].offset = reserve(items_[i].memory, items_[i].bytes);
+    for (auto& [key, frame] : frames_) lay_out(frame);
+    for (auto first = frames_.begin(); first != frames_.end();) {
+      auto last = first;
+      while (last != frames_.end() && last->first.memory == first->first.memory &&
+             last->first.gradients == first->first.gradients) {
+        ++last;
+      }
+      std::vector<Frame*> frames;
+      for (auto it = first; it != last; ++it) frames.push_back(&it->second);
+      place_frames(first->first.memory, std::move(frames), slack);
+      first = last;
+    }
+    reserve_lanes();
+  }
+
+  [[nodiscard]] std::vector<std::size_t> datum_offsets() const {
+    const std::size_t memories = arena_bytes.size();
+    std::vector<std::size_t> offsets(graph_.datum_count() * memories, kNoOffset);
+    for (std::size_t i = 0; i < graph_.datum_count(); ++i) {
+      const DatumId root = graph_.datum(DatumId(static_cast<std::int64_t>(i))).storage;
+      for (std::size_t m = 0; m < memories; ++m) {
+        const auto it = item_of_.find({root, MemoryId(static_cast<std::int64_t>(m))});
+        if (it != item_of_.end()) offsets[i * memories + m] = items_[it->second].offset;
+      }
+    }
+    return offsets;
+  }
+
+  std::vector<Edge> edges;
+  std::vector<std::size_t> arena_bytes;
+  std::vector<std::size_t> scratch_offsets;
+  std::vector<std::size_t> staging_offsets;
+
+ private:
+  const TaskRecord& record(StepTaskId id) const { return predicted_.records[id.index()]; }
+
+  // Every dependency, present or added here, leads from a smaller to a larger rank, so there is never a cycle.
+  void rank_tasks() {
+    std::vector<StepTaskId> order = schedule_.topological_order();
+    std::stable_sort(order.begin(), order.end(), [&](StepTaskId a, StepTaskId b) {
+      return std::pair(record(a).start_seconds, record(a).finish_seconds) <
+             std::pair(record(b).start_seconds, record(b).finish_seconds);
+    });
+    rank_.resize(order.size());
+    for (std::size_t i = 0; i < order.size(); ++i) rank_[order[i].index()] = i;
+  }
+
+  void mark_gradients() {
+    summed_.assign(graph_.graph().value_count(), false);
+    for (std::size_t i = 0; i < graph_.task_count(); ++i) {
+      const TaskId id(static_cast<std::int64_t>(i));
+      if (graph_.task(id).kind != TaskKind::kUpdate) continue;
+      for (DatumId input : graph_.inputs(id)) summed_[graph_.datum(input).value.index()] = true;
+    }
+  }
+
+  void collect_items() {
+    for (std::size_t i = 0; i < schedule_.task_count(); ++i) {
+      const StepTaskId id(static_cast<std::int64_t>(i));
+      const StepTask& task = schedule_.task(id);
+      if (task.is_copy()) {
+        touch(id, task.datum, task.from);
+        touch(id, task.datum, task.to);
+        continue;
+      }
+      const MemoryId memory = schedule_.memory_of(task.lane);
+      for (DatumId input : graph_.inputs(task.task)) touch(id, input, memory);
+      for (DatumId output : graph_.outputs(task.task)) touch(id, output, memory);
+    }
+    for (std::size_t i = 0; i < graph_.datum_count(); ++i) {  // a value that nothing uses can still be asked for
+      const DatumId id(static_cast<std::int64_t>(i));
+      if (is_persistent(graph_.datum(id))) item(id, schedule_.home(id));
+    }
+    for (Item& item : items_) {
+      std::sort(item.touchers.begin(), item.touchers.end(),
+                [&](StepTaskId a, StepTaskId b) { return rank_[a.index()] < rank_[b.index()]; });
+    }
+  }
+
+  void touch(StepTaskId task, DatumId datum, MemoryId memory) {
+    const ValueKind kind = graph_.graph().value(graph_.datum(datum).value).kind;
+    if (kind == ValueKind::kInput && memory == kHostMemory) return;  // stays with the caller
+    std::vector<StepTaskId>& touchers = item(graph_.datum(datum).storage, memory).touchers;
+    if (touchers.empty() || touchers.back() != task) touchers.push_back(task);
+  }
+
+  Item& item(DatumId root, MemoryId memory) {
+    const auto [it, added] = item_of_.try_emplace({root, memory}, items_.size());
+    if (added) items_.push_back({root, memory, align(sizes_.value_bytes(graph_.datum(root).value, memory)), {}, 0});
+    return items_[it->second];
+  }
+
+  bool is_persistent(const Datum& datum) const {
+    const ValueKind kind = graph_.graph().value(datum.value).kind;
+    return kind == ValueKind::kParameter || kind == ValueKind::kState || datum.output;
+  }
+
+  void group_items() {
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      const Datum& root = graph_.datum(items_[i].root);
+      if (is_persistent(root)) {
+        persistent_.push_back(i);
+      } else {
+        frames_[{items_[i].memory, summed_[root.value.index()], root.micro_batch}].items.push_back(i);
+      }
+    }
+    for (auto& [key, frame] : frames_) {
+      for (std::size_t i : frame.items) {
+        frame.touchers.insert(frame.touchers.end(), items_[i].touchers.begin(), items_[i].touchers.end());
+      }
+      std::sort(frame.touchers.begin(), frame.touchers.end(),
+                [&](StepTaskId a, StepTaskId b) { return rank_[a.index()] < rank_[b.index()]; });
+      frame.touchers.erase(std::unique(frame.touchers.begin(), frame.touchers.end()), frame.touchers.end());
+    }
+  }
+
+  std::size_t reserve(MemoryId memory, std::size_t bytes) {
+    return std::exchange(arena_bytes[memory.index()], arena_bytes[memory.index()] + align(bytes));
+  }
+
+  // Whether `next` may lie where `last` lay, at the price of dependencies that cost no parallelism: all that touches
+  // `last` is predicted to end before `next` is made, on the same lane or as a direct predecessor.
+  bool precedes(const Item& last, const Item& next) const {
+    const StepTaskId maker = next.touchers.front();
+    return std::all_of(last.touchers.begin(), last.touchers.end(), [&](StepTaskId toucher) {
+      if (rank_[toucher.index()] >= rank_[maker.index()]) return false;
+      const auto& successors = schedule_.successors(toucher);
+      return schedule_.task(toucher).lane == schedule_.task(maker).lane ||
+             std::find(successors.begin(), successors.end(), maker) != successors.end();
+    });
+  }
+
+  // Offsets inside a frame: largest first, each at the lowest place that is free of what may live at the same time.
+  // Source: greedy by size, Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020.
+  void lay_out(Frame& frame) {
+    std::vector<std::size_t> order = frame.items;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return items_[a].bytes > items_[b].bytes; });
+    std::vector<std::size_t> placed;  // by offset
+    frame.bytes = 0;
+    for (std::size_t i : order) {
+      Item& item = items_[i];
+      item.offset = 0;
+      for (std::size_t other : placed) {
+        const Item& taken = items_[other];
+        if (taken.offset >= item.offset + item.bytes || taken.offset + taken.bytes <= item.offset) continue;
+        if (!precedes(taken, item) && !precedes(item, taken)) item.offset = taken.offset + taken.bytes;
+      }
+      placed.insert(std::upper_bound(placed.begin(), placed.end(), i,
+                                     [&](std::size_t a, std::size_t b) { return items_[a].offset < items_[b].offset; }),
+                    i);
+      frame.bytes = std::max(frame.bytes, item.offset + item.bytes);
+    }
+    for (std::size_t a : placed) {
+      for (std::size_t b : placed) {
+        const bool overlap = a != b && items_[a].offset < items_[b].offset + items_[b].bytes &&
+                             items_[b].offset < items_[a].offset + items_[a].bytes;
+        if (!overlap || !precedes(items_[a], items_[b])) continue;
+        for (StepTaskId toucher : items_[a].touchers) edges.emplace_back(toucher, items_[b].touchers.front());
+      }
+    }
+  }
+
+  // Gives each frame a slot, oldest free slot first, and orders the frames of a slot one after another.
+  void place_frames(MemoryId memory, std::vector<Frame*> frames, bool slack) {
+    std::stable_sort(frames.begin(), frames.end(), [&](const Frame* a, const Frame* b) {
+      return rank_[a->touchers.front().index()] < rank_[b->touchers.front().index()];
+    });
+    std::size_t slots = assign_slots(frames, 0);
+    if (slack) {
+      const auto& devices = schedule_.cluster().devices();
+      slots += static_cast<std::size_t>(
+          std::count_if(devices.begin(), devices.end(), [&](const DeviceSpec& d) { return d.memory == memory; }));
+      slots = assign_slots(frames, slots);
+    }
+    std::size_t slot_bytes = 0;
+    for (const Frame* frame : frames) slot_bytes = std::max(slot_bytes, frame->bytes);
+    const std::size_t base = reserve(memory, slots * slot_bytes);
+    std::vector<Frame*> last(slots, nullptr);
+    for (Frame* frame : frames) {
+      for (std::size_t i : frame->items) items_[i].offset += base + frame->slot * slot_bytes;
+      if (last[frame->slot] != nullptr) order_frames(*last[frame->slot], *frame);
+      last[frame->slot] = frame;
+    }
+  }
+
+  // Opens a new slot where none is free or fewer than `wanted` are open. Returns how many are open in the end.
+  std::size_t assign_slots(const std::vector<Frame*>& frames, std::size_t wanted) const {
+    std::vector<const Frame*> last;  // by slot
+    for (Frame* frame : frames) {
+      const std::size_t start = rank_[frame->touchers.front().index()];
+      std::size_t best = last.size();
+      for (std::size_t s = 0; s < last.size() && last.size() >= wanted; ++s) {
+        const std::size_t end = rank_[last[s]->touchers.back().index()];
+        if (end < start && (best == last.size() || end < rank_[last[best]->touchers.back().index()])) best = s;
+      }
+      if (best == last.size()) last.push_back(nullptr);
+      last[best] = frame;
+      frame->slot = best;
+    }
+    return last.size();
+  }
+
+  // The last tasks of one frame before the first tasks of the next; those in between follow by transitivity.
+  void order_frames(const Frame& before, const Frame& after) {
+    const auto inside = [&](const Frame& frame, StepTaskId id) {
+      return std::binary_search(frame.touchers.begin(), frame.touchers.end(), id,
+                                [&](StepTaskId a, StepTaskId b) { return rank_[a.index()] < rank_[b.index()]; });
+    };
+    std::vector<StepTaskId> sinks;
+    for (StepTaskId id : before.touchers) {
+      const auto& next = schedule_.successors(id);
+      if (std::none_of(next.begin(), next.end(), [&](StepTaskId s) { return inside(before, s); })) sinks.push_back(id);
+    }
+    std::vector<StepTaskId> sources = after.touchers;
+    for (StepTaskId id : after.touchers) {
+      for (StepTaskId successor : schedule_.successors(id)) std::erase(sources, successor);
+    }
+    for (StepTaskId sink : sinks) {
+      for (StepTaskId source : sources) edges.emplace_back(sink, source);
+    }
+  }
+
+  void reserve_lanes() {
+    const std::size_t lanes = schedule_.device_lane_count();
+    scratch_offsets.assign(lanes, kNoOffset);
+    staging_offsets.assign(lanes, kNoOffset);
+    for (std::size_t i = 0; i < lanes; ++i) {
+      const LaneId lane(static_cast<std::int64_t>(i));
+      const MemoryId memory = schedule_.memory_of(lane);
+      scratch_offsets[i] = reserve(memory, sizes_.scratch_bytes(lane));
+      if (arena_bytes.size() > 1) staging_offsets[i] = reserve(memory, staging_bytes(memory));
+    }
+  }
+
+  std::size_t staging_bytes(MemoryId memory) const {
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < graph_.task_count(); ++i) {
+      const TaskId id(static_cast<std::int64_t>(i));
+      if (graph_.task(id).kind == TaskKind::kUpdate) continue;
+      std::size_t bytes = 0;
+      for (const auto data : {graph_.inputs(id), graph_.outputs(id)}) {
+        for (DatumId datum : data) bytes += align(sizes_.value_bytes(graph_.datum(datum).value, memory));
+      }
+      most = std::max(most, bytes);
+    }
+    return most;
+  }
+
+  const Schedule& schedule_;
+  const TaskGraph& graph_;
+  const StepTrace& predicted_;
+  const MemorySizes& sizes_;
+  std::vector<std::size_t> rank_;  // by StepTaskId
+  std::vector<bool> summed_;       // by ValueId: read by an update
+  std::vector<Item> items_;
+  std::map<std::pair<DatumId, MemoryId>, std::size_t> item_of_;
+  std::vector<std::size_t> persistent_;
+  std::map<FrameKey, Frame> frames_;
+};
+
+}  // namespace
+
+MemorySizes plain_sizes(const Schedule& schedule) {
+  const Graph& graph = schedule.graph().graph();
+  return {[&graph](ValueId value, MemoryId) { return static_cast<std::size_t>(graph.value(value).type.bytes()); },
+          [](LaneId) { return std::size_t{0}; }};
+}
+
+MemoryPlan::MemoryPlan(Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes, bool slack) {
+  Layout layout(schedule, predicted, sizes);
+  const auto too_large = [&] {  // the first memory that is too small
+    MemoryId memory(0);
+    while (memory.index() < layout.arena_bytes.size() && static_cast<double>(layout.arena_bytes[memory.index()]) <=
+                                                             schedule.cluster().memory(memory).capacity_bytes) {
+      ++memory.value;
+    }
+    return memory;
+  };
+  const std::size_t memories = schedule.cluster().memory_count();
+  layout.compute(slack);
+  if (slack && too_large().index() < memories) layout.compute(false);
+  if (const MemoryId memory = too_large(); memory.index() < memories) {
+    const MemorySpec& spec = schedule.cluster().memory(memory);
+    throw std::invalid_argument(fmt::format("memory {} needs {:.3g} GB, has {:.3g} GB", spec.name,
+                                            static_cast<double>(layout.arena_bytes[memory.index()]) / 1e9,
+                                            spec.capacity_bytes / 1e9));
+  }
+  for (const auto& [before, after] : layout.edges) schedule.add_dependency(before, after);
+  offsets_ = layout.datum_offsets();
+  arena_bytes_ = std::move(layout.arena_bytes);
+  scratch_offsets_ = std::move(layout.scratch_offsets);
+  staging_offsets_ = std::move(layout.staging_offsets);
+}
+
+}  // namespace skua

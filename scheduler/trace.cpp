@@ -1,0 +1,93 @@
+#include "skua/scheduler/trace.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+namespace skua {
+namespace {
+
+const char* category(const Schedule& schedule, const StepTask& task, const TaskRecord& record) {
+  if (task.is_copy()) return "copy";
+  if (record.lane != task.lane) return "steal";
+  switch (schedule.graph().task(task.task).kind) {
+    case TaskKind::kReduce:
+      return "reduce";
+    case TaskKind::kUpdate:
+      return "update";
+    case TaskKind::kCompute:
+      break;
+  }
+  return "compute";
+}
+
+nlohmann::json to_event(const Schedule& schedule, StepTaskId id, const TaskRecord& record, double offset_seconds) {
+  const StepTask& task = schedule.task(id);
+  const TaskGraph& graph = schedule.graph();
+  const char* kind = category(schedule, task, record);
+  std::string name = schedule.name(id);
+  nlohmann::json args = {{"planned_on", schedule.lanes()[task.lane.index()].name},
+                         {"copied_bytes", record.copied_bytes}};
+  if (!task.is_copy()) {
+    const Task& graph_task = graph.task(task.task);
+    if (graph_task.node.valid()) {
+      const std::string& type = graph.graph().node(graph_task.node).op.type;
+      name = fmt::format("{} {}", name, type);
+      args["operator"] = type;
+    }
+    if (graph_task.micro_batch != kWholeStep) args["micro_batch"] = graph_task.micro_batch;
+  }
+  if (std::string_view(kind) == "steal") name = "stolen: " + name;
+  return {{"name", name},
+          {"cat", kind},
+          {"ph", "X"},
+          {"ts", (offset_seconds + record.start_seconds) * 1e6},
+          {"dur", (record.finish_seconds - record.start_seconds) * 1e6},
+          {"pid", 1},
+          {"tid", record.lane.value},
+          {"args", std::move(args)}};
+}
+
+}  // namespace
+
+TraceSummary summarize(const Schedule& schedule, const StepTrace& trace) {
+  TraceSummary summary;
+  summary.utilization.assign(schedule.device_lane_count(), 0);
+  for (std::size_t i = 0; i < trace.records.size(); ++i) {
+    const StepTask& task = schedule.task(StepTaskId(static_cast<std::int64_t>(i)));
+    const TaskRecord& record = trace.records[i];
+    if (!task.is_copy() && record.lane != task.lane) ++summary.steals;
+    summary.bytes_copied += record.copied_bytes;
+    if (record.lane.index() < summary.utilization.size() && trace.seconds > 0) {
+      summary.utilization[record.lane.index()] += (record.finish_seconds - record.start_seconds) / trace.seconds;
+    }
+  }
+  return summary;
+}
+
+void write_chrome_trace(const Schedule& schedule, const std::vector<StepTrace>& steps, const std::string& title,
+                        const std::string& path) {
+  nlohmann::json events = nlohmann::json::array();
+  events.push_back({{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"args", {{"name", "skua (" + title + ")"}}}});
+  for (std::size_t i = 0; i < schedule.lanes().size(); ++i) {
+    events.push_back(
+        {{"name", "thread_name"}, {"ph", "M"}, {"pid", 1}, {"tid", i}, {"args", {{"name", schedule.lanes()[i].name}}}});
+    events.push_back(
+        {{"name", "thread_sort_index"}, {"ph", "M"}, {"pid", 1}, {"tid", i}, {"args", {{"sort_index", i}}}});
+  }
+  double offset_seconds = 0;
+  for (const StepTrace& step : steps) {
+    for (std::size_t i = 0; i < step.records.size(); ++i) {
+      events.push_back(to_event(schedule, StepTaskId(static_cast<std::int64_t>(i)), step.records[i], offset_seconds));
+    }
+    offset_seconds += step.seconds;
+  }
+  std::ofstream file(path);
+  file << nlohmann::json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}.dump() << '\n';
+  file.close();
+  if (!file) throw std::runtime_error(fmt::format("cannot write the trace file {}", path));
+}
+
+}  // namespace skua

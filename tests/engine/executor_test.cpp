@@ -1,0 +1,219 @@
+// The executor by itself, on launchers that only record: order, lanes, errors, work that ends on other threads.
+#include "skua/engine/executor.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "graph/small_graphs.h"
+#include "scheduler/random_plans.h"
+
+namespace skua::test {
+namespace {
+
+// Ends work on threads of its own, like an accelerator's driver.
+class Background {
+ public:
+  explicit Background(int threads) {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { serve(); });
+  }
+  ~Background() {
+    {
+      const std::scoped_lock lock(mutex_);
+      ended_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  void post(std::function<void()> action) {
+    const std::scoped_lock lock(mutex_);
+    actions_.push_back(std::move(action));
+    wake_.notify_one();
+  }
+
+ private:
+  void serve() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [&] { return ended_ || !actions_.empty(); });
+      if (actions_.empty()) return;
+      const std::function<void()> action = std::move(actions_.front());
+      actions_.pop_front();
+      lock.unlock();
+      action();
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> actions_;
+  bool ended_ = false;
+  std::vector<std::thread> threads_;
+};
+
+// Checks at each start that the lane was idle and that all predecessors have ended.
+class Recorder final : public Launcher {
+ public:
+  Recorder(const Schedule& schedule, Background* background)
+      : background_(background),
+        predecessors_(schedule.task_count()),
+        ended_(schedule.task_count()),
+        lane_busy_(schedule.lanes().size()) {
+    for (std::size_t i = 0; i < schedule.task_count(); ++i) {
+      for (StepTaskId next : schedule.successors(StepTaskId(static_cast<std::int64_t>(i)))) {
+        predecessors_[next.index()].push_back(i);
+      }
+    }
+  }
+
+  void reset() {
+    for (auto& ended : ended_) ended = 0;
+  }
+
+  void launch(StepTaskId task, LaneId lane, Completion& completion) override {
+    if (lane_busy_[lane.index()].exchange(true)) ++violations;
+    for (std::size_t before : predecessors_[task.index()]) {
+      if (ended_[before] != 1) ++violations;
+    }
+    ++started;
+    if (task == throwing) {
+      lane_busy_[lane.index()] = false;
+      ++ended_[task.index()];
+      throw std::invalid_argument("too hot");
+    }
+    const auto end = [this, task, lane, &completion] {
+      ++ended_[task.index()];
+      lane_busy_[lane.index()] = false;
+      completion.done(task == failing ? std::make_exception_ptr(std::runtime_error("broken")) : nullptr);
+    };
+    background_ != nullptr ? background_->post(end) : end();
+  }
+
+  [[nodiscard]] bool each_ended_once() const {
+    return std::all_of(ended_.begin(), ended_.end(), [](const auto& ended) { return ended == 1; });
+  }
+
+  std::atomic<int> started{0};
+  std::atomic<int> violations{0};
+  StepTaskId failing;
+  StepTaskId throwing;
+
+ private:
+  Background* background_;
+  std::vector<std::vector<std::size_t>> predecessors_;
+  std::vector<std::atomic<int>> ended_;
+  std::vector<std::atomic<bool>> lane_busy_;
+};
+
+struct Fixture {
+  TaskGraph graph;
+  Cluster cluster;
+  Plan plan;
+  Schedule schedule;
+  CostTable costs;
+
+  explicit Fixture(int devices, std::uint64_t seed = 1)
+      : graph(training_graph(adam()), 6),
+        cluster(make_cluster("cpu:" + std::to_string(devices))),
+        plan(make(seed)),
+        schedule(graph, cluster, plan),
+        costs(graph, cluster, CostModel()) {}
+
+ private:
+  Plan make(std::uint64_t seed) const {
+    Random random(seed);
+    return random_plan(graph, cluster, random);
+  }
+};
+
+TEST(Executor, RunsEachTaskOnceAfterItsPredecessors) {
+  Background background(2);
+  for (const std::string rule : {"none", "random", "locality", "cost"}) {
+    for (Background* const threads : {static_cast<Background*>(nullptr), &background}) {
+      for (int devices = 1; devices <= 4; ++devices) {
+        const Fixture fixture(devices);
+        const auto steal_rule = make_steal_rule(rule);
+        Recorder recorder(fixture.schedule, threads);
+        Executor executor(fixture.schedule, fixture.costs, steal_rule.get());
+        for (int step = 0; step < 25; ++step) {
+          recorder.reset();
+          StepTrace trace;
+          executor.run(recorder, trace);
+          ASSERT_TRUE(recorder.each_ended_once()) << rule << " on " << devices;
+          ASSERT_EQ(recorder.violations, 0) << rule << " on " << devices;
+          ASSERT_EQ(trace.records.size(), fixture.schedule.task_count());
+        }
+      }
+    }
+  }
+}
+
+TEST(Executor, WithoutStealingTasksRunWhereAndInTheOrderPlanned) {
+  const Fixture fixture(1);
+  Recorder recorder(fixture.schedule, nullptr);
+  Executor executor(fixture.schedule, fixture.costs, nullptr);
+  StepTrace trace;
+  executor.run(recorder, trace);
+  const StepTrace simulated = simulate(fixture.schedule, fixture.costs);
+  for (std::size_t i = 0; i < trace.records.size(); ++i) {
+    for (std::size_t j = 0; j < trace.records.size(); ++j) {
+      ASSERT_EQ(trace.records[i].start_seconds < trace.records[j].start_seconds,
+                simulated.records[i].start_seconds < simulated.records[j].start_seconds);
+    }
+  }
+}
+
+// All tasks planned on one of two devices: the other has only what it steals.
+TEST(Executor, IdleLanesSteal) {
+  Fixture fixture(2);
+  for (Placement& placement : fixture.plan.placements) placement.device = DeviceId(0);
+  const Schedule schedule(fixture.graph, fixture.cluster, fixture.plan);
+  const auto rule = make_steal_rule("random");
+  Background background(2);
+  Recorder recorder(schedule, &background);
+  Executor executor(schedule, fixture.costs, rule.get());
+  StepTrace trace;
+  executor.run(recorder, trace);
+  EXPECT_GT(summarize(schedule, trace).steals, 0);
+  EXPECT_TRUE(recorder.each_ended_once());
+}
+
+TEST(Executor, TheFirstErrorReachesTheCallerAndTheRestIsSkipped) {
+  Background background(2);
+  for (Background* const threads : {static_cast<Background*>(nullptr), &background}) {
+    const Fixture fixture(3);
+    Recorder recorder(fixture.schedule, threads);
+    const auto rule = make_steal_rule("random");
+    Executor executor(fixture.schedule, fixture.costs, rule.get());
+    StepTrace trace;
+    const StepTaskId task(3);
+
+    recorder.failing = task;
+    try {
+      executor.run(recorder, trace);
+      FAIL() << "no error";
+    } catch (const std::runtime_error& error) {
+      EXPECT_EQ(std::string(error.what()), fixture.schedule.name(task) + ": broken");
+    }
+    EXPECT_LT(recorder.started, static_cast<int>(fixture.schedule.task_count()));
+    EXPECT_EQ(recorder.violations, 0);
+
+    recorder.failing = StepTaskId();
+    recorder.throwing = task;
+    recorder.reset();
+    EXPECT_EQ(message_of([&] { executor.run(recorder, trace); }), fixture.schedule.name(task) + ": too hot");
+
+    recorder.throwing = StepTaskId();
+    recorder.reset();
+    executor.run(recorder, trace);
+    EXPECT_TRUE(recorder.each_ended_once());
+  }
+}
+
+}  // namespace
+}  // namespace skua::test
