@@ -10,6 +10,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <stdexcept>
 #include <vector>
@@ -90,6 +91,11 @@ class Executor::Impl {
  private:
   struct Lane final : Completion {
     Lane(Impl& impl, LaneId lane_id) : owner(impl), id(lane_id) {}
+    // What was done before arming is seen from here on. oneTBB sees to that; the load says it to tools as well.
+    void operator()() {
+      (void)armed.load();
+      owner.pump(*this);
+    }
     void done(std::exception_ptr error) noexcept override { owner.end_task(*this, std::move(error)); }
 
     Impl& owner;
@@ -117,19 +123,16 @@ class Executor::Impl {
       const std::scoped_lock lock(mutex_);
       ++active_;
     }
-    lane.arena.enqueue(group_.defer([this, &lane] {
-      pump(lane);
-      leave();
-    }));
+    lane.arena.enqueue(group_.defer(std::ref(lane)));
   }
 
   void pump(Lane& lane) {
-    for (;;) {
+    do {
       while (!lane.busy && start_next(lane)) {
       }
       lane.armed = false;
-      if (!has_work(lane) || lane.armed.exchange(true)) return;
-    }
+    } while (has_work(lane) && !lane.armed.exchange(true));
+    leave();
   }
 
   void leave() {

@@ -1,0 +1,274 @@
+// The task graph against one built by name, task by task and without any index.
+#include "skua/scheduler/task_graph.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "graph/small_graphs.h"
+#include "skua/graph/op_registry.h"
+
+namespace skua::test {
+namespace {
+
+constexpr int kMicroBatches[] = {1, 2, 3, 5, 8};
+
+struct ExpectedTask {
+  std::string name;
+  std::set<std::string> predecessors;
+};
+
+struct Sum {
+  int distance;
+  int left;
+  friend auto operator<=>(const Sum&, const Sum&) = default;
+};
+
+// The sum of micro-batches [begin, end) is the sum of its largest aligned half and of the rest.
+void add_sums(int begin, int end, int half, std::set<Sum>& sums) {
+  if (end - begin <= 1 || half == 0) return;
+  add_sums(begin, std::min(end, begin + half), half / 2, sums);
+  add_sums(begin + half, end, half / 2, sums);
+  if (begin + half < end) sums.insert({half, begin});
+}
+
+class Expected {
+ public:
+  Expected(const Graph& graph, int micro_batches) : graph_(graph), micro_batches_(micro_batches) {
+    for (int m = 0; m < micro_batches; ++m) {
+      for (const Node& node : graph.nodes()) {
+        if (node.phase != Phase::kUpdate) add_node(fmt::format("{} [mb {}]", node.name, m), node, m);
+      }
+    }
+    for (const Node& node : graph.nodes()) {
+      if (node.phase == Phase::kUpdate) add_sums_of(node.inputs[1]);
+    }
+    for (const Node& node : graph.nodes()) {
+      if (node.phase == Phase::kUpdate) add_node(node.name, node, 0);
+    }
+  }
+
+  std::vector<ExpectedTask> tasks;
+
+ private:
+  using Instance = std::pair<ValueId, int>;
+
+  void add_node(const std::string& name, const Node& node, int m) {
+    ExpectedTask task{name, {}};
+    for (const ValueId input : node.inputs) {
+      if (made_.count({input, m}) != 0) task.predecessors.insert(made_.at({input, m}));
+      const ValueKind kind = graph_.value(input).kind;
+      if (kind != ValueKind::kParameter && kind != ValueKind::kState) continue;
+      if (node.phase == Phase::kUpdate) task.predecessors.insert(readers_[input].begin(), readers_[input].end());
+      readers_[input].insert(name);
+    }
+    for (const ValueId output : node.outputs) made_[{output, m}] = name;
+    tasks.push_back(task);
+  }
+
+  void add_sums_of(ValueId gradient) {
+    if (!summed_.insert(gradient).second) return;
+    std::set<Sum> sums;
+    add_sums(0, micro_batches_, 8, sums);
+    for (const auto& [distance, left] : sums) {
+      const int right = left + distance;
+      const std::string name = fmt::format("reduce {} [mb {}+{}]", graph_.value(gradient).name, left, right);
+      tasks.push_back({name, {made_.at({gradient, left}), made_.at({gradient, right})}});
+      made_[{gradient, left}] = name;
+    }
+  }
+
+  const Graph& graph_;
+  int micro_batches_;
+  std::map<Instance, std::string> made_;
+  std::map<ValueId, std::set<std::string>> readers_;
+  std::set<ValueId> summed_;
+};
+
+// Two losses, as in a GAN: the first parameter's update is followed by a second one of the same parameter.
+Graph two_updates_graph() {
+  Graph graph = training_graph(sgd(0.9));
+  const ValueId weight = graph.find_value("fc.weight");
+  graph.add_node(sgd(0.0), {weight, graph.find_value("grad(fc.weight)")}, "again", Phase::kUpdate);
+  return graph;
+}
+
+std::vector<Graph> graphs() {
+  return {LittleCnn().graph, training_graph(sgd(0.9)), training_graph(adam()), two_updates_graph()};
+}
+
+template <class Action>
+void for_each_task(const TaskGraph& graph, Action action) {
+  for (std::size_t i = 0; i < graph.task_count(); ++i) action(TaskId(static_cast<std::int64_t>(i)));
+}
+
+template <class Action>
+void for_each_case(Action action) {
+  for (const Graph& graph : graphs()) {
+    for (const int m : kMicroBatches) {
+      SCOPED_TRACE(fmt::format("{} nodes, {} micro-batches", graph.node_count(), m));
+      action(TaskGraph(graph, m));
+    }
+  }
+}
+
+TEST(TaskGraph, HasTheExpectedTasksInOrder) {
+  for_each_case([](const TaskGraph& graph) {
+    const Expected expected(graph.graph(), graph.micro_batches());
+    ASSERT_EQ(graph.task_count(), expected.tasks.size());
+    for_each_task(graph, [&](TaskId id) {
+      const ExpectedTask& task = expected.tasks[id.index()];
+      EXPECT_EQ(graph.name(id), task.name);
+      std::set<std::string> predecessors;
+      for (const TaskId before : graph.predecessors(id)) {
+        EXPECT_LT(before, id);
+        EXPECT_TRUE(predecessors.insert(graph.name(before)).second);
+      }
+      EXPECT_EQ(predecessors, task.predecessors) << task.name;
+    });
+  });
+}
+
+TEST(TaskGraph, SuccessorsAndConsumersAreTheOtherDirection) {
+  for_each_case([](const TaskGraph& graph) {
+    std::vector<std::vector<TaskId>> successors(graph.task_count());
+    std::vector<std::vector<TaskId>> consumers(graph.datum_count());
+    for_each_task(graph, [&](TaskId id) {
+      for (const TaskId before : graph.predecessors(id)) successors[before.index()].push_back(id);
+      const auto inputs = graph.inputs(id);
+      for (const DatumId input : std::set<DatumId>(inputs.begin(), inputs.end())) {
+        consumers[input.index()].push_back(id);
+      }
+      for (const DatumId output : graph.outputs(id)) EXPECT_EQ(graph.datum(output).producer, id);
+    });
+    for_each_task(graph, [&](TaskId id) {
+      EXPECT_TRUE(std::ranges::equal(graph.successors(id), successors[id.index()])) << graph.name(id);
+    });
+    for (std::size_t d = 0; d < consumers.size(); ++d) {
+      EXPECT_TRUE(std::ranges::equal(graph.consumers(DatumId(static_cast<std::int64_t>(d))), consumers[d]));
+    }
+  });
+}
+
+TEST(TaskGraph, InputsAreTheValuesOfTheNode) {
+  for_each_case([](const TaskGraph& graph) {
+    for_each_task(graph, [&](TaskId id) {
+      const Task& task = graph.task(id);
+      if (task.kind == TaskKind::kReduce) return;
+      std::vector<ValueId> values;
+      for (const DatumId input : graph.inputs(id)) {
+        const Datum& datum = graph.datum(input);
+        values.push_back(datum.value);
+        const ValueKind kind = graph.graph().value(datum.value).kind;
+        const bool whole_step = kind == ValueKind::kParameter || kind == ValueKind::kState;
+        EXPECT_EQ(datum.micro_batch, whole_step ? kWholeStep : std::max(task.micro_batch, 0));
+        if (task.kind == TaskKind::kCompute) EXPECT_EQ(graph.datum_of(datum.value, task.micro_batch), input);
+      }
+      EXPECT_EQ(values, graph.graph().node(task.node).inputs);
+      EXPECT_EQ(graph.outputs(id).size(), graph.graph().node(task.node).outputs.size());
+    });
+  });
+}
+
+// The micro-batches whose gradients a datum is the sum of, left to right, and the storage it was made in.
+void leaves(const TaskGraph& graph, DatumId id, std::vector<int>& found) {
+  const Datum& datum = graph.datum(id);
+  if (graph.task(datum.producer).kind == TaskKind::kCompute) {
+    EXPECT_EQ(datum.storage, id);
+    found.push_back(datum.micro_batch);
+    return;
+  }
+  const auto operands = graph.inputs(datum.producer);
+  ASSERT_EQ(operands.size(), 2U);
+  EXPECT_EQ(datum.storage, graph.datum(operands[0]).storage);
+  EXPECT_EQ(datum.micro_batch, graph.datum(operands[0]).micro_batch);
+  leaves(graph, operands[0], found);
+  leaves(graph, operands[1], found);
+}
+
+TEST(TaskGraph, SumsCoverEachMicroBatchOnce) {
+  for_each_case([](const TaskGraph& graph) {
+    std::vector<int> all;
+    for (int m = 0; m < graph.micro_batches(); ++m) all.push_back(m);
+    for_each_task(graph, [&](TaskId id) {
+      if (graph.task(id).kind != TaskKind::kUpdate) return;
+      const DatumId gradient = graph.inputs(id)[1];
+      std::vector<int> found;
+      leaves(graph, gradient, found);
+      EXPECT_EQ(found, all) << graph.name(id);
+      EXPECT_EQ(graph.datum(gradient).storage, graph.datum_of(graph.datum(gradient).value, 0));
+    });
+  });
+}
+
+TEST(TaskGraph, DataOfTheBoundaryAndOutputs) {
+  const Graph graph = training_graph(adam());
+  const TaskGraph tasks(graph, 3);
+  const auto datum = [&](const char* name, int m) { return tasks.datum(tasks.datum_of(graph.find_value(name), m)); };
+  EXPECT_EQ(tasks.datum_of(graph.find_value("fc.weight"), kWholeStep),
+            tasks.datum_of(graph.find_value("fc.weight"), 2));
+  EXPECT_EQ(datum("fc.weight", kWholeStep).micro_batch, kWholeStep);
+  EXPECT_EQ(datum("fc.weight.m", kWholeStep).bytes, 4 * 4 * 27);
+  EXPECT_EQ(datum("x", 2).micro_batch, 2);
+  EXPECT_FALSE(datum("x", 2).producer.valid());
+  EXPECT_EQ(datum("labels", 0).bytes, 2 * 4);
+  int outputs = 0;
+  for (std::size_t d = 0; d < tasks.datum_count(); ++d) outputs += tasks.datum(DatumId(static_cast<int>(d))).output;
+  EXPECT_EQ(outputs, 3);
+  for (int m = 0; m < 3; ++m) EXPECT_TRUE(datum("loss", m).output);
+}
+
+TEST(TaskGraph, CostKeysAreThoseOfTheOperators) {
+  const Graph graph = training_graph(sgd(0.0));
+  const TaskGraph tasks(graph, 2);
+  const auto key = [&](const char* name) -> const CostKey& {
+    for (std::size_t i = 0; i < tasks.task_count(); ++i) {
+      const TaskId id(static_cast<std::int64_t>(i));
+      if (tasks.name(id) == name) return tasks.cost_keys()[tasks.task(id).cost_key.index()];
+    }
+    throw std::invalid_argument(name);
+  };
+  EXPECT_EQ(key("relu1 [mb 1]").signature, "relu(float32(2,3,7,7))");
+  EXPECT_EQ(key("fc [mb 0]").signature, "dense(float32(2,27),float32(4,27),float32(4))");
+  EXPECT_EQ(key("fc [mb 0]").flops, cost_of(graph, graph.node(graph.find_node("fc"))).flops);
+  EXPECT_EQ(key("fc [mb 0]").bytes, 4 * (2 * 27 + 4 * 27 + 4 + 2 * 4));
+  EXPECT_EQ(key("reduce grad(fc.weight) [mb 0+1]").signature, "reduce(float32(4,27))");
+  EXPECT_EQ(key("reduce grad(fc.weight) [mb 0+1]").flops, 4 * 27);
+  EXPECT_EQ(key("reduce grad(fc.weight) [mb 0+1]").bytes, 3 * 4 * 4 * 27);
+  EXPECT_EQ(key("fc.bias.update").signature, "sgd_update{momentum=0.0}(float32(4),float32(4))");
+  EXPECT_EQ(&key("relu1 [mb 0]"), &key("relu1 [mb 1]"));
+  std::set<std::string> signatures;
+  for (const CostKey& each : tasks.cost_keys()) EXPECT_TRUE(signatures.insert(each.signature).second);
+}
+
+TEST(TaskGraph, FingerprintTellsGraphAndMicroBatches) {
+  std::set<std::string> fingerprints;
+  for (const Graph& graph : graphs()) {
+    for (const int m : kMicroBatches) {
+      EXPECT_EQ(TaskGraph(graph, m).fingerprint(), TaskGraph(graph, m).fingerprint());
+      fingerprints.insert(TaskGraph(graph, m).fingerprint());
+    }
+  }
+  EXPECT_EQ(fingerprints.size(), graphs().size() * std::size(kMicroBatches));
+}
+
+TEST(TaskGraph, RefusesWhatItCannotSplit) {
+  Graph graph = training_graph(sgd(0.0));
+  for (const int m : {0, -1}) {
+    EXPECT_EQ(message_of([&] { TaskGraph(graph, m); }),
+              fmt::format("[TaskGraph] expected 1 micro-batch or more, got {}", m));
+  }
+  EXPECT_EQ(message_of([&] { TaskGraph(graph, 1 << 30); }),
+            fmt::format("[TaskGraph] expected fewer micro-batches of {} nodes, got {}", graph.node_count(), 1 << 30));
+  graph.mark_output(graph.find_value("grad(fc.bias)"));
+  EXPECT_EQ(TaskGraph(graph, 1).micro_batches(), 1);
+  EXPECT_EQ(message_of([&] { TaskGraph(graph, 2); }),
+            "[value grad(fc.bias)] expected a gradient that is summed over micro-batches to be read by updates alone, "
+            "got another reader or a mark as output");
+}
+
+}  // namespace
+}  // namespace skua::test
