@@ -1,24 +1,17 @@
 #include "skua/graph/graph_file.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/stubs/logging.h>
-#include <google/protobuf/util/json_util.h>
 
-#include <fstream>
-#include <sstream>
 #include <stdexcept>
 
 #include "graph.pb.h"
+#include "message_file.h"
 
 namespace skua {
 
 namespace {
 
 constexpr int kVersion = 1;
-
-bool is_json(const std::string& path) {
-  return path.ends_with(".json");
-}
 
 // Enumerators of the file are those of graph.h plus one, so that a missing field is no value.
 template <class Saved, class Enum>
@@ -203,53 +196,15 @@ class Loader {
   int next_node_ = 0;
 };
 
-proto::Graph parse(const std::string& bytes, bool json) {
-  const google::protobuf::LogSilencer silence;  // the exception says it
-  proto::Graph file;
-  if (!json) {
-    if (!file.ParseFromString(bytes)) throw std::invalid_argument("expected a saved graph, got damaged bytes");
-    return file;
-  }
-  const auto status = google::protobuf::util::JsonStringToMessage(bytes, &file);
-  if (!status.ok()) throw std::invalid_argument("expected a saved graph in JSON, got " + status.ToString());
-  return file;
-}
-
-std::string serialize(const proto::Graph& file, bool json, const std::string& path) {
-  std::string bytes;
-  bool success = true;
-  if (json) {
-    google::protobuf::util::JsonPrintOptions options;
-    options.add_whitespace = true;
-    success = google::protobuf::util::MessageToJsonString(file, &bytes, options).ok();
-  } else {
-    success = file.SerializeToString(&bytes);
-  }
-  if (!success) throw std::runtime_error(fmt::format("[save_graph {}] the graph cannot be encoded", path));
-  return bytes;
-}
-
 }  // namespace
 
 void save_graph(const Graph& graph, const std::string& path) {
-  const std::string bytes = serialize(to_proto(graph), is_json(path), path);
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  if (!out) throw std::runtime_error(fmt::format("[save_graph {}] the file cannot be written", path));
+  write_message(to_proto(graph), path, form_of(path), "save_graph");
 }
 
 Graph load_graph(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream bytes;
-  if (!in || !(bytes << in.rdbuf())) {
-    throw std::invalid_argument(fmt::format("[load_graph {}] expected a file, got none that can be read", path));
-  }
-  try {
-    return Loader(parse(bytes.str(), is_json(path))).load();
-  } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument(fmt::format("[load_graph {}] {}", path, error.what()));
-  }
+  return load_message<proto::Graph>(path, form_of(path), "load_graph", "a saved graph",
+                                    [](const proto::Graph& file) { return Loader(file).load(); });
 }
 
 }  // namespace skua

@@ -38,8 +38,8 @@ class Schedule {
   // REQUIRES: the plan is valid for the graph and the cluster (validate). Keeps pointers to both; they must outlive it.
   // A datum lives in the memory of the device that its producer is planned on (parameters and states: the memory of
   // their update, or of their first reader where nothing updates them; inputs: the host; sums: with their left operand,
-  // whose memory `validate` demands of the reduce's device). Each other memory that planned
-  // readers need it in gets one copy task, on a copy engine where there is one, else on the first reader's device.
+  // whose memory `validate` demands of the reduce's device). Each other memory that planned readers need it in gets one
+  // copy task, on a copy engine where there is one, else on the first reader's device.
   Schedule(const TaskGraph& graph, const Cluster& cluster, const Plan& plan);
 
   [[nodiscard]] const TaskGraph& graph() const { return *graph_; }

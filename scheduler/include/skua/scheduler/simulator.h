@@ -19,7 +19,7 @@ struct SimulationOptions {
   const StealRule* steal_rule = nullptr;  // none
   double noise = 0;       // each run's time is multiplied by exp(noise * z), z standard normal
   double cost_error = 0;  // each cost key's true time is the estimate times exp(cost_error * z), once per device
-  std::vector<Straggler> stragglers;
+  std::vector<Straggler> stragglers = {};
   std::uint64_t seed = 0;
 };
 

@@ -1,0 +1,37 @@
+// Protobuf messages in files, for the rooms' sources. Not installed: public headers show no protobuf.
+#pragma once
+
+#include <fmt/format.h>
+#include <google/protobuf/message.h>
+
+#include <stdexcept>
+#include <string>
+
+namespace skua {
+
+enum class FileForm { kBinary, kJson };
+
+[[nodiscard]] FileForm form_of(const std::string& path);  // kJson where the name ends in ".json"
+
+// Throws std::runtime_error "[caller path] ..." where the file cannot be written.
+void write_message(const google::protobuf::Message& message, const std::string& path, FileForm form,
+                   const std::string& caller);
+
+// Throws std::invalid_argument where the file cannot be read or does not hold the message, `what` in words.
+void read_message(google::protobuf::Message& message, const std::string& path, FileForm form, const std::string& what);
+
+// Reads a message and makes something of it with `convert`; each std::invalid_argument on the way gets "[caller path] "
+// before its text.
+template <class Message, class Convert>
+auto load_message(const std::string& path, FileForm form, const std::string& caller, const std::string& what,
+                  Convert convert) {
+  try {
+    Message message;
+    read_message(message, path, form, what);
+    return convert(message);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(fmt::format("[{} {}] {}", caller, path, error.what()));
+  }
+}
+
+}  // namespace skua

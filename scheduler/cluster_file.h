@@ -1,0 +1,13 @@
+// Reading a cluster file, for make_cluster.
+#pragma once
+
+#include <string>
+
+#include "skua/scheduler/cluster.h"
+
+namespace skua {
+
+// Throws std::invalid_argument naming the file where it is damaged or describes no valid cluster.
+[[nodiscard]] Cluster load_cluster(const std::string& path);
+
+}  // namespace skua

@@ -1,0 +1,148 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <stdexcept>
+
+#include "cluster_file.h"
+#include "skua/scheduler/cluster.h"
+
+namespace skua {
+
+namespace {
+
+// Models: a CPU thread's figures are those of a common server core, a GPU's are fractions of its data sheet that
+// kernels of training steps keep up. Measured times replace them where there are any.
+constexpr double kThreadFlops = 60e9;
+constexpr double kThreadBytesPerSecond = 12e9;
+constexpr double kCpuMemoryBytes = 16e9;
+constexpr double kGpuHostBytes = 512e9;
+constexpr double kLaunchSeconds = 5e-6;
+constexpr double kSustainedFlops = 0.6;
+constexpr double kSustainedMemory = 0.8;
+constexpr double kSustainedLink = 0.8;
+constexpr double kPcieLatency = 10e-6;
+constexpr double kNvlinkLatency = 5e-6;
+constexpr int kMostThreads = 4096;
+
+struct GpuMachine {
+  ClusterPreset preset;
+  int count;
+  std::string kind;
+  double flops_per_second;  // float32; this and all below: data sheet, links per direction
+  double bytes_per_second;
+  double memory_bytes;
+  double pcie_bytes_per_second;
+  double nvlink_bytes_per_second;  // 0: none
+};
+
+// NVIDIA's data sheets "H100 Tensor Core GPU" (SXM) and "A100 80GB" (SXM, PCIe): both directions of NVLink together
+// move 900 and 600 GB/s, of PCIe 128 (gen5) and 64 GB/s (gen4).
+const std::vector<GpuMachine>& gpu_machines() {
+  static const std::vector<GpuMachine> machines = {
+      {{"h100x8-nvlink", "8 H100 SXM with NVLink and PCIe gen5; a model after NVIDIA's H100 data sheet"},
+       8,
+       "h100",
+       67e12,
+       3.35e12,
+       80e9,
+       64e9,
+       450e9},
+      {{"a100x8-nvlink", "8 A100 SXM 80 GB with NVLink and PCIe gen4; a model after NVIDIA's A100 data sheet"},
+       8,
+       "a100",
+       19.5e12,
+       2.039e12,
+       80e9,
+       32e9,
+       300e9},
+      {{"a100x4-pcie",
+        "4 A100 PCIe 80 GB, linked through the host by PCIe gen4; a model after NVIDIA's A100 data sheet"},
+       4,
+       "a100-pcie",
+       19.5e12,
+       1.935e12,
+       80e9,
+       32e9,
+       0},
+  };
+  return machines;
+}
+
+Cluster gpu_cluster(const GpuMachine& machine) {
+  std::vector<DeviceSpec> devices;
+  std::vector<MemorySpec> memories{{"host", kGpuHostBytes}};
+  std::vector<LinkSpec> links;
+  const double pcie = machine.pcie_bytes_per_second * kSustainedLink;
+  const double nvlink = machine.nvlink_bytes_per_second * kSustainedLink;
+  for (int i = 0; i < machine.count; ++i) {
+    const std::string name = fmt::format("gpu:{}", i);
+    const MemoryId memory(i + 1);
+    memories.push_back({name, machine.memory_bytes});
+    devices.push_back({name, machine.kind, memory, machine.flops_per_second * kSustainedFlops,
+                       machine.bytes_per_second * kSustainedMemory, kLaunchSeconds, true});
+    links.push_back({kHostMemory, memory, pcie, kPcieLatency});
+    links.push_back({memory, kHostMemory, pcie, kPcieLatency});
+    for (int other = 0; nvlink > 0 && other < machine.count; ++other) {
+      if (other != i) links.push_back({memory, MemoryId(other + 1), nvlink, kNvlinkLatency});
+    }
+  }
+  return Cluster(machine.preset.name, std::move(devices), std::move(memories), std::move(links));
+}
+
+// A whole number in [1, kMostThreads]; 0 where the text is none.
+int count_of(std::string_view text) {
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && count >= 1 && count <= kMostThreads ? count : 0;
+}
+
+constexpr std::string_view kCpuPrefix = "cpu:";
+
+Cluster cpu_cluster(const std::string& preset) {
+  const std::string_view text = std::string_view(preset).substr(kCpuPrefix.size());
+  const std::size_t x = text.find('x');
+  const int count = count_of(text.substr(0, x));
+  const int threads = x == std::string_view::npos ? 1 : count_of(text.substr(x + 1));
+  if (count == 0 || threads == 0 || count * threads > kMostThreads) {
+    throw std::invalid_argument(
+        fmt::format("[cluster {}] expected cpu:N or cpu:NxT, N devices of T threads, at least 1 of each and at most {} "
+                    "threads in all, got '{}'",
+                    preset, kMostThreads, text));
+  }
+  std::vector<DeviceSpec> devices;
+  for (int i = 0; i < count; ++i) {
+    devices.push_back({fmt::format("cpu:{}", i), fmt::format("cpux{}", threads), kHostMemory, threads * kThreadFlops,
+                       threads * kThreadBytesPerSecond, kLaunchSeconds, false});
+  }
+  std::string name = threads == 1 ? fmt::format("cpu:{}", count) : fmt::format("cpu:{}x{}", count, threads);
+  return Cluster(std::move(name), std::move(devices), {{"host", kCpuMemoryBytes}}, {});
+}
+
+}  // namespace
+
+std::vector<ClusterPreset> cluster_presets() {
+  std::vector<ClusterPreset> presets{
+      {"cpu:N", "N devices of one CPU thread each in the host's memory; a model of a common server core"},
+      {"cpu:NxT", "N devices of T CPU threads each in the host's memory; a model of a common server core"}};
+  for (const GpuMachine& machine : gpu_machines()) presets.push_back(machine.preset);
+  return presets;
+}
+
+Cluster make_cluster(const std::string& preset_or_file) {
+  if (preset_or_file.starts_with(kCpuPrefix)) return cpu_cluster(preset_or_file);
+  for (const GpuMachine& machine : gpu_machines()) {
+    if (machine.preset.name == preset_or_file) return gpu_cluster(machine);
+  }
+  if (std::filesystem::is_regular_file(preset_or_file)) return load_cluster(preset_or_file);
+  std::vector<std::string> names;
+  for (const ClusterPreset& preset : cluster_presets()) names.push_back(preset.name);
+  throw std::invalid_argument(
+      fmt::format("[cluster {}] expected a preset ({}) or the path of a cluster file, got neither", preset_or_file,
+                  fmt::join(names, ", ")));
+}
+
+}  // namespace skua

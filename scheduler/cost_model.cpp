@@ -1,0 +1,108 @@
+#include "skua/scheduler/cost_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "graph/message_file.h"
+#include "scheduler.pb.h"
+
+namespace skua {
+
+namespace {
+
+bool is_time(double seconds) {
+  return std::isfinite(seconds) && seconds > 0;
+}
+
+// REQUIRES: not empty.
+double median_of(std::vector<double> samples) {
+  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
+  std::nth_element(samples.begin(), middle, samples.end());
+  if (samples.size() % 2 == 1) return *middle;
+  return (*std::max_element(samples.begin(), middle) + *middle) / 2;
+}
+
+}  // namespace
+
+double CostModel::roofline_seconds(const CostKey& key, const DeviceSpec& device) {
+  return device.launch_seconds + std::max(key.flops / device.flops_per_second, key.bytes / device.bytes_per_second);
+}
+
+double CostModel::seconds(const CostKey& key, const DeviceSpec& device) const {
+  const auto found = samples_.find({key.signature, device.kind});
+  if (found == samples_.end() || found->second.latest.size() < kMinSamples) return roofline_seconds(key, device);
+  return median_of(found->second.latest);
+}
+
+void CostModel::observe(const std::string& signature, const std::string& device_kind, double seconds) {
+  if (!is_time(seconds)) return;
+  Samples& samples = samples_[{signature, device_kind}];
+  ++samples.total;
+  if (samples.latest.size() < kKeptSamples) {
+    samples.latest.push_back(seconds);
+  } else {
+    samples.latest[samples.next] = seconds;
+    samples.next = (samples.next + 1) % kKeptSamples;
+  }
+}
+
+void CostModel::save(const std::string& path) const {
+  proto::Profile file;
+  for (const auto& [key, samples] : samples_) {
+    if (samples.latest.size() < kMinSamples) continue;
+    auto& time = *file.add_times();
+    time.set_signature(key.first);
+    time.set_device_kind(key.second);
+    time.set_median_seconds(median_of(samples.latest));
+    time.set_samples(samples.total);
+  }
+  write_message(file, path, FileForm::kJson, "save_profile");
+}
+
+CostModel CostModel::load(const std::string& path) {
+  return load_message<proto::Profile>(path, FileForm::kJson, "profile", "a profile", [](const proto::Profile& file) {
+    CostModel model;
+    for (const auto& time : file.times()) {
+      if (!is_time(time.median_seconds())) {
+        throw std::invalid_argument(fmt::format("expected a finite time above 0 for {} on {}, got {}", time.signature(),
+                                                time.device_kind(), time.median_seconds()));
+      }
+      // Enough to be believed, few enough to be outvoted by new samples.
+      const Samples samples{std::vector<double>(kMinSamples, time.median_seconds()), 0, time.samples()};
+      if (!model.samples_.emplace(std::pair(time.signature(), time.device_kind()), samples).second) {
+        throw std::invalid_argument(
+            fmt::format("expected one time for {} on {}, got two", time.signature(), time.device_kind()));
+      }
+    }
+    return model;
+  });
+}
+
+CostTable::CostTable(const TaskGraph& graph, const Cluster& cluster, const CostModel& model)
+    : graph_(&graph), cluster_(&cluster) {
+  seconds_.reserve(graph.cost_keys().size() * cluster.device_count());
+  for (const CostKey& key : graph.cost_keys()) {
+    for (const DeviceSpec& device : cluster.devices()) seconds_.push_back(model.seconds(key, device));
+  }
+}
+
+double CostTable::fastest_seconds(TaskId task) const {
+  double fastest = seconds(task, DeviceId(0));
+  for (std::size_t d = 1; d < cluster_->device_count(); ++d) {
+    fastest = std::min(fastest, seconds(task, DeviceId(static_cast<std::int64_t>(d))));
+  }
+  return fastest;
+}
+
+double CostTable::mean_seconds(TaskId task) const {
+  double sum = 0;
+  for (std::size_t d = 0; d < cluster_->device_count(); ++d) {
+    sum += seconds(task, DeviceId(static_cast<std::int64_t>(d)));
+  }
+  return sum / static_cast<double>(cluster_->device_count());
+}
+
+}  // namespace skua
