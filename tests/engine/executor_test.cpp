@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "graph/small_graphs.h"
-#include "scheduler/random_plans.h"
+#include "scheduler/plans.h"
 
 namespace skua::test {
 namespace {
@@ -170,9 +170,8 @@ TEST(Executor, WithoutStealingTasksRunWhereAndInTheOrderPlanned) {
 
 // All tasks planned on one of two devices: the other has only what it steals.
 TEST(Executor, IdleLanesSteal) {
-  Fixture fixture(2);
-  for (Placement& placement : fixture.plan.placements) placement.device = DeviceId(0);
-  const Schedule schedule(fixture.graph, fixture.cluster, fixture.plan);
+  const Fixture fixture(2);
+  const Schedule schedule(fixture.graph, fixture.cluster, one_device_plan(fixture.graph, fixture.cluster));
   const auto rule = make_steal_rule("random");
   Background background(2);
   Recorder recorder(schedule, &background);

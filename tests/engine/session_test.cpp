@@ -8,7 +8,7 @@
 
 #include "engine/allocations.h"
 #include "graph/small_graphs.h"
-#include "scheduler/random_plans.h"
+#include "scheduler/plans.h"
 #include "skua/engine/cpu/cpu_device.h"
 #include "skua/graph/sha256.h"
 #include "skua/scheduler/policy.h"

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "graph/small_graphs.h"
-#include "scheduler/random_plans.h"
-#include "skua/scheduler/policy.h"
+#include "scheduler/plans.h"
+#include "skua/scheduler/simulator.h"
 
 namespace skua::test {
 namespace {
@@ -171,19 +171,26 @@ double naive_bytes(const TaskGraph& graph) {
 TEST(MemoryPlan, StorageIsUsedAgain) {
   const TaskGraph graph(training_graph(adam()), 8);
   const Cluster cluster = cluster_of(1, false);
-  const Plan plan = plan_with("single", graph, cluster, CostModel());
+  const Plan plan = one_device_plan(graph, cluster);
   const CostTable costs(graph, cluster, CostModel());
   std::vector<std::size_t> bytes;
+  std::vector<std::size_t> places;  // of one activation, over the micro-batches
+  const ValueId activation = graph.graph().node(NodeId(0)).outputs[0];
   for (const bool slack : {false, true}) {
     Schedule schedule(graph, cluster, plan);
     const StepTrace predicted = simulate(schedule, costs);
     const MemoryPlan memory(schedule, predicted, plain_sizes(schedule), slack);
     bytes.push_back(memory.arena_bytes(kHostMemory));
+    std::set<std::size_t> offsets;
+    for (int m = 0; m < 8; ++m) offsets.insert(memory.offset(graph.datum_of(activation, m), kHostMemory));
+    places.push_back(offsets.size());
     // On one device the added dependencies cost nothing.
     EXPECT_DOUBLE_EQ(simulate(schedule, costs).seconds, predicted.seconds);
   }
   EXPECT_LT(static_cast<double>(bytes[0]), 0.5 * naive_bytes(graph));
   EXPECT_LT(bytes[0], bytes[1]);
+  EXPECT_EQ(places[0], 1U);
+  EXPECT_EQ(places[1], 2U);  // one more per device
 }
 
 TEST(MemoryPlan, SlackIsGivenUpWhereItDoesNotFit) {
@@ -211,7 +218,9 @@ TEST(MemoryPlan, LanesGetScratchAndStaging) {
     const MemoryPlan memory(schedule, simulate(schedule, costs), sizes, true);
     EXPECT_EQ(memory.staging_offset(LaneId(1)) == kNoOffset, !private_memory);
     EXPECT_LE(memory.scratch_offset(LaneId(1)) + 100, memory.arena_bytes(schedule.memory_of(LaneId(1))));
-    if (!private_memory) EXPECT_GE(memory.scratch_offset(LaneId(1)), memory.scratch_offset(LaneId(0)) + 100);
+    if (!private_memory) {
+      EXPECT_GE(memory.scratch_offset(LaneId(1)), memory.scratch_offset(LaneId(0)) + 100);
+    }
   }
 }
 

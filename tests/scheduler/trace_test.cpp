@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/small_graphs.h"
-#include "scheduler/random_plans.h"
+#include "scheduler/plans.h"
 #include "skua/scheduler/simulator.h"
 
 namespace skua::test {
@@ -24,17 +24,9 @@ struct Fixture {
                    {MemoryId(1), kHostMemory, 1e9, 1e-6},
                    {kHostMemory, MemoryId(2), 1e9, 1e-6},
                    {MemoryId(2), kHostMemory, 1e9, 1e-6}}};
-  Plan plan{make()};
+  Plan plan{one_device_plan(graph, cluster)};
   Schedule schedule{graph, cluster, plan};
   CostTable costs{graph, cluster, CostModel()};
-
- private:
-  Plan make() const {
-    Random random(1);
-    Plan all_on_first = random_plan(graph, cluster, random);
-    for (Placement& placement : all_on_first.placements) placement.device = DeviceId(0);
-    return all_on_first;
-  }
 };
 
 TEST(Trace, SummaryCountsByHand) {
