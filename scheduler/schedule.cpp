@@ -44,8 +44,8 @@ void Schedule::place_data() {
     const ValueKind kind = graph_->graph().value(datum.value).kind;
     if (kind == ValueKind::kParameter || kind == ValueKind::kState) {
       const auto readers = graph_->consumers(id);
-      const auto update =
-          std::find_if(readers.begin(), readers.end(), [&](TaskId t) { return graph_->task(t).kind == TaskKind::kUpdate; });
+      const auto update = std::find_if(readers.begin(), readers.end(),
+                                       [&](TaskId t) { return graph_->task(t).kind == TaskKind::kUpdate; });
       if (update != readers.end()) {
         owner = *update;
       } else if (!readers.empty()) {

@@ -39,8 +39,8 @@ class CostRule final : public StealRule {
   static constexpr double kMinMarginSeconds = 5e-6;  // what a theft itself costs: locks, a cold cache
 };
 
-// Calls action(datum, from, to) for each datum that a theft moves. The executor fetches every input from the memory that
-// the plan wants the task to run in, where it is sure to lie, and returns every output there.
+// Calls action(datum, from, to) for each datum that a theft moves. The executor fetches every input from the memory
+// that the plan wants the task to run in, where it is sure to lie, and returns every output there.
 template <class Action>
 void for_each_move(const Schedule& schedule, StepTaskId id, LaneId thief, Action action) {
   const StepTask& task = schedule.task(id);

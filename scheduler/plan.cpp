@@ -1,0 +1,113 @@
+#include "skua/scheduler/plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "graph/message_file.h"
+#include "scheduler.pb.h"
+#include "skua/graph/sha256.h"
+
+namespace skua {
+namespace {
+
+void check_devices(const Plan& plan, const Cluster& cluster) {
+  std::vector<std::string> names;
+  for (const DeviceSpec& device : cluster.devices()) names.push_back(device.name);
+  if (plan.device_names != names) {
+    throw std::invalid_argument(fmt::format("[plan] expected a plan for the devices {}, got one for {}",
+                                            fmt::join(names, ", "), fmt::join(plan.device_names, ", ")));
+  }
+}
+
+void check_placement(const Plan& plan, const TaskGraph& graph, const Cluster& cluster, TaskId id) {
+  const Placement& placement = plan.placements[id.index()];
+  if (!placement.device.valid() || placement.device.index() >= cluster.device_count()) {
+    throw std::invalid_argument(fmt::format("[plan] task {} expected a device in [0,{}), got {}", graph.name(id),
+                                            cluster.device_count(), placement.device.value));
+  }
+  if (!std::isfinite(placement.priority)) {
+    throw std::invalid_argument(
+        fmt::format("[plan] task {} expected a finite priority, got {}", graph.name(id), placement.priority));
+  }
+  if (graph.task(id).kind != TaskKind::kReduce) return;
+  const TaskId first = graph.datum(graph.datum(graph.inputs(id)[0]).storage).producer;  // smaller than id
+  const MemoryId memory = cluster.device(plan.placements[first.index()].device).memory;
+  if (cluster.device(placement.device).memory != memory) {
+    throw std::invalid_argument(
+        fmt::format("[plan] task {} must be planned in the memory of its left operand, {}, got {}", graph.name(id),
+                    cluster.memory(memory).name, cluster.memory(cluster.device(placement.device).memory).name));
+  }
+}
+
+std::string checksum_of(proto::Plan file) {
+  file.clear_checksum();
+  Sha256 hash;
+  hash.update(file.SerializeAsString());
+  return hash.hex();
+}
+
+}  // namespace
+
+void validate(const Plan& plan, const TaskGraph& graph, const Cluster& cluster) {
+  if (plan.micro_batches != graph.micro_batches()) {
+    throw std::invalid_argument(fmt::format("[plan] expected a plan for {} micro-batches, got one for {}",
+                                            graph.micro_batches(), plan.micro_batches));
+  }
+  if (plan.graph_fingerprint != graph.fingerprint()) {
+    throw std::invalid_argument(
+        fmt::format("[plan] expected a plan of this graph ({:.12}), got one of another ({:.12})", graph.fingerprint(),
+                    plan.graph_fingerprint));
+  }
+  check_devices(plan, cluster);
+  if (plan.placements.size() != graph.task_count()) {
+    throw std::invalid_argument(
+        fmt::format("[plan] expected {} placed tasks, got {}", graph.task_count(), plan.placements.size()));
+  }
+  for (std::size_t i = 0; i < plan.placements.size(); ++i) {
+    check_placement(plan, graph, cluster, TaskId(static_cast<std::int64_t>(i)));
+  }
+}
+
+void save_plan(const Plan& plan, const std::string& path) {
+  proto::Plan file;
+  file.set_policy(plan.policy);
+  file.set_micro_batches(plan.micro_batches);
+  file.set_predicted_seconds(plan.predicted_seconds);
+  file.set_graph_fingerprint(plan.graph_fingerprint);
+  for (const std::string& name : plan.device_names) file.add_device_names(name);
+  for (const Placement& placement : plan.placements) {
+    file.add_devices(placement.device.value);
+    file.add_priorities(placement.priority);
+  }
+  const FileForm form = form_of(path);
+  if (form == FileForm::kBinary) file.set_checksum(checksum_of(file));
+  write_message(file, path, form, "save_plan");
+}
+
+Plan load_plan(const std::string& path) {
+  const FileForm form = form_of(path);
+  return load_message<proto::Plan>(path, form, "plan", "a plan", [&](const proto::Plan& file) {
+    if (form == FileForm::kBinary && file.checksum() != checksum_of(file)) {
+      throw std::invalid_argument("expected a plan, got damaged bytes");
+    }
+    if (file.devices_size() != file.priorities_size()) {
+      throw std::invalid_argument(fmt::format("expected as many devices as priorities, got {} and {}",
+                                              file.devices_size(), file.priorities_size()));
+    }
+    Plan plan;
+    plan.policy = file.policy();
+    plan.micro_batches = file.micro_batches();
+    plan.predicted_seconds = file.predicted_seconds();
+    plan.graph_fingerprint = file.graph_fingerprint();
+    plan.device_names.assign(file.device_names().begin(), file.device_names().end());
+    for (int i = 0; i < file.devices_size(); ++i) {
+      plan.placements.push_back({DeviceId(file.devices(i)), file.priorities(i)});
+    }
+    return plan;
+  });
+}
+
+}  // namespace skua

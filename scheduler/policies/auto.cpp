@@ -1,0 +1,68 @@
+#include <chrono>
+#include <limits>
+#include <stdexcept>
+
+#include "builtin.h"
+#include "skua/scheduler/memory_plan.h"
+#include "skua/scheduler/simulator.h"
+
+namespace skua {
+namespace {
+
+// A plan on more devices, or a less regular one, must be better by so much.
+constexpr double kWorthwhile = 0.999;
+
+class Auto final : public Policy {
+ public:
+  explicit Auto(double budget_seconds) : budget_seconds_(budget_seconds) {}
+
+  // Single and data_parallel on all devices are always tried, the others while time is left.
+  [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const override {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(budget_seconds_);
+    const auto in_time = [&] { return std::chrono::steady_clock::now() < deadline; };
+    const CostTable costs(graph, cluster, model);
+    Plan best = make_policy("single")->make_plan(graph, cluster, model);
+    best.policy = "auto (single)";
+    double best_seconds = seconds_if_it_fits(best, costs);
+    const auto consider = [&](Plan plan, const std::string& name) {
+      const double seconds = seconds_if_it_fits(plan, costs);
+      if (seconds >= best_seconds * kWorthwhile) return;
+      best = std::move(plan);
+      best.policy = "auto (" + name + ")";
+      best_seconds = seconds;
+    };
+    const std::vector<DeviceId> devices = fastest_devices(costs);
+    for (std::size_t k = 2; k <= devices.size(); ++k) {
+      if (k < devices.size() && !in_time()) continue;
+      const std::vector<DeviceId> some(devices.begin(), devices.begin() + static_cast<std::ptrdiff_t>(k));
+      consider(data_parallel_plan(costs, some), "data_parallel on " + std::to_string(k));
+    }
+    for (const char* name : {"heft", "greedy"}) {
+      if (devices.size() > 1 && in_time()) consider(make_policy(name)->make_plan(graph, cluster, model), name);
+    }
+    return best;
+  }
+
+ private:
+  // Infinity where a memory is too small for the plan.
+  static double seconds_if_it_fits(const Plan& plan, const CostTable& costs) {
+    Schedule schedule(costs.graph(), costs.cluster(), plan);
+    const StepTrace predicted = simulate(schedule, costs);
+    try {
+      const MemoryPlan memory(schedule, predicted, plain_sizes(schedule), false);
+    } catch (const std::invalid_argument&) {
+      return std::numeric_limits<double>::infinity();
+    }
+    return predicted.seconds;
+  }
+
+  double budget_seconds_;
+};
+
+}  // namespace
+
+std::unique_ptr<Policy> make_auto_policy(const PolicyOptions& options) {
+  return std::make_unique<Auto>(options.plan_seconds);
+}
+
+}  // namespace skua

@@ -1,0 +1,113 @@
+#include "builtin.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "skua/scheduler/simulator.h"
+
+namespace skua {
+
+std::vector<PolicyInfo> builtin_policies() {
+  return {
+      {"single", "everything on the fastest device", make_single_policy},
+      {"round_robin", "one task after another to the next device, whatever it costs", make_round_robin_policy},
+      {"data_parallel", "micro-batches in blocks on all devices, sized by speed", make_data_parallel_policy},
+      {"greedy", "each task, in order, to the device that ends it first", make_greedy_policy},
+      {"heft", "by upward rank to the device and the gap that end it first (Topcuoglu, Hariri, Wu 2002)",
+       make_heft_policy},
+      {"replay", "a plan file", make_replay_policy},
+      {"auto", "the best simulated plan of several policies, on as few devices as it takes", make_auto_policy},
+  };
+}
+
+Plan blank_plan(const CostTable& costs) {
+  Plan plan;
+  plan.micro_batches = costs.graph().micro_batches();
+  plan.graph_fingerprint = costs.graph().fingerprint();
+  for (const DeviceSpec& device : costs.cluster().devices()) plan.device_names.push_back(device.name);
+  plan.placements.assign(costs.graph().task_count(), {DeviceId(0), 0});
+  return plan;
+}
+
+void prioritize_depth_first(Plan& plan, const TaskGraph& graph) {
+  for (std::size_t i = 0; i < plan.placements.size(); ++i) {
+    const bool compute = graph.task(TaskId(static_cast<std::int64_t>(i))).kind == TaskKind::kCompute;
+    plan.placements[i].priority = compute ? -static_cast<double>(i) : 1;
+  }
+}
+
+std::vector<DeviceId> fastest_devices(const CostTable& costs) {
+  std::vector<double> seconds;
+  std::vector<DeviceId> devices;
+  for (std::size_t d = 0; d < costs.cluster().device_count(); ++d) {
+    devices.push_back(DeviceId(static_cast<std::int64_t>(d)));
+    seconds.push_back(0);
+    for (std::size_t i = 0; i < costs.graph().task_count(); ++i) {
+      seconds.back() += costs.seconds(TaskId(static_cast<std::int64_t>(i)), devices.back());
+    }
+  }
+  std::stable_sort(devices.begin(), devices.end(),
+                   [&](DeviceId a, DeviceId b) { return seconds[a.index()] < seconds[b.index()]; });
+  return devices;
+}
+
+DeviceId left_operand_device(const TaskGraph& graph, const Plan& plan, TaskId reduce) {
+  return plan.placements[graph.datum(graph.inputs(reduce)[0]).producer.index()].device;
+}
+
+double predicted_seconds(const Plan& plan, const CostTable& costs) {
+  return simulate(Schedule(costs.graph(), costs.cluster(), plan), costs).seconds;
+}
+
+Arrivals::Arrivals(const CostTable& costs, const Plan& plan)
+    : costs_(costs),
+      plan_(plan),
+      memories_(costs.cluster().memory_count()),
+      arrivals_(costs.graph().datum_count() * memories_, std::numeric_limits<double>::infinity()),
+      homes_(costs.graph().datum_count()),
+      finish_(costs.graph().task_count(), 0) {
+  const TaskGraph& graph = costs.graph();
+  for (std::size_t i = 0; i < homes_.size(); ++i) {
+    const DatumId id(static_cast<std::int64_t>(i));
+    if (graph.graph().value(graph.datum(id).value).kind != ValueKind::kInput) continue;
+    homes_[i] = kHostMemory;
+    arrival(id, kHostMemory) = 0;
+  }
+}
+
+bool Arrivals::allows(TaskId task, DeviceId device) const {
+  if (costs_.graph().task(task).kind != TaskKind::kReduce) return true;
+  const DeviceId left = left_operand_device(costs_.graph(), plan_, task);
+  return costs_.cluster().device(left).memory == costs_.cluster().device(device).memory;
+}
+
+double Arrivals::arrival_seconds(DatumId datum, MemoryId memory) const {
+  const MemoryId home = homes_[datum.index()];
+  if (!home.valid()) return 0;
+  const double here = arrivals_[datum.index() * memories_ + memory.index()];
+  return std::min(here, arrivals_[datum.index() * memories_ + home.index()] + costs_.copy_seconds(datum, home, memory));
+}
+
+double Arrivals::ready_seconds(TaskId task, DeviceId device) const {
+  const MemoryId memory = costs_.cluster().device(device).memory;
+  double ready = 0;
+  for (TaskId before : costs_.graph().predecessors(task)) ready = std::max(ready, finish_[before.index()]);
+  for (DatumId input : costs_.graph().inputs(task)) ready = std::max(ready, arrival_seconds(input, memory));
+  return ready;
+}
+
+void Arrivals::place(TaskId task, DeviceId device, double finish_seconds) {
+  const MemoryId memory = costs_.cluster().device(device).memory;
+  finish_[task.index()] = finish_seconds;
+  for (DatumId input : costs_.graph().inputs(task)) {
+    const double seconds = arrival_seconds(input, memory);
+    if (!homes_[input.index()].valid()) homes_[input.index()] = memory;
+    arrival(input, memory) = seconds;
+  }
+  for (DatumId output : costs_.graph().outputs(task)) {
+    homes_[output.index()] = memory;
+    arrival(output, memory) = finish_seconds;
+  }
+}
+
+}  // namespace skua

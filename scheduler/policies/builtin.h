@@ -1,0 +1,55 @@
+// What the built-in policies share, and their list.
+#pragma once
+
+#include <vector>
+
+#include "skua/scheduler/policy.h"
+
+namespace skua {
+
+[[nodiscard]] std::unique_ptr<Policy> make_single_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_round_robin_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_data_parallel_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_greedy_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_heft_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_replay_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_auto_policy(const PolicyOptions& options);
+[[nodiscard]] std::vector<PolicyInfo> builtin_policies();
+
+// A plan of this graph on this cluster whose placements are all device 0 at priority 0.
+[[nodiscard]] Plan blank_plan(const CostTable& costs);
+// Micro-batch by micro-batch, so that few activations are kept; sums and updates as soon as they can run.
+void prioritize_depth_first(Plan& plan, const TaskGraph& graph);
+// All devices, the one that would do the whole step soonest first; the smaller id among equals.
+[[nodiscard]] std::vector<DeviceId> fastest_devices(const CostTable& costs);
+// The device that made the first operand of a sum, in whose memory the sum stays. REQUIRES: that one is placed.
+[[nodiscard]] DeviceId left_operand_device(const TaskGraph& graph, const Plan& plan, TaskId reduce);
+// Micro-batches in contiguous blocks on `devices`, sized by their speed.
+[[nodiscard]] Plan data_parallel_plan(const CostTable& costs, const std::vector<DeviceId>& devices);
+// Simulated makespan, nothing stolen.
+[[nodiscard]] double predicted_seconds(const Plan& plan, const CostTable& costs);
+
+// When data arrive where, for list schedulers, which place one task after another.
+class Arrivals {
+ public:
+  Arrivals(const CostTable& costs, const Plan& plan);
+  // Devices that may run the task: those of its left operand's memory for a sum, else all.
+  [[nodiscard]] bool allows(TaskId task, DeviceId device) const;
+  // When all inputs can be in the device's memory. A datum is copied once to each memory. Parameters are taken to live
+  // where they are first read.
+  [[nodiscard]] double ready_seconds(TaskId task, DeviceId device) const;
+  void place(TaskId task, DeviceId device, double finish_seconds);
+
+ private:
+  [[nodiscard]] double arrival_seconds(DatumId datum, MemoryId memory) const;
+  double& arrival(DatumId datum, MemoryId memory) { return arrivals_[datum.index() * memories_ + memory.index()]; }
+
+  const CostTable& costs_;
+  const Plan& plan_;
+  std::size_t memories_;
+  std::vector<double> arrivals_;  // by datum and memory; infinity: not there
+  std::vector<MemoryId> homes_;   // by datum; invalid: not known yet
+  std::vector<double> finish_;    // by task
+};
+
+}  // namespace skua

@@ -1,0 +1,28 @@
+#include "builtin.h"
+
+namespace skua {
+namespace {
+
+class RoundRobin final : public Policy {
+ public:
+  [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const override {
+    Plan plan = blank_plan(CostTable(graph, cluster, model));
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < graph.task_count(); ++i) {
+      const TaskId id(static_cast<std::int64_t>(i));
+      plan.placements[i].device = graph.task(id).kind == TaskKind::kReduce
+                                      ? left_operand_device(graph, plan, id)
+                                      : DeviceId(static_cast<std::int64_t>(next++ % cluster.device_count()));
+    }
+    prioritize_depth_first(plan, graph);
+    return plan;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Policy> make_round_robin_policy(const PolicyOptions&) {
+  return std::make_unique<RoundRobin>();
+}
+
+}  // namespace skua

@@ -1,0 +1,52 @@
+#include "skua/scheduler/policy.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <stdexcept>
+
+#include "policies/builtin.h"
+#include "skua/scheduler/simulator.h"
+
+namespace skua {
+namespace {
+
+std::vector<PolicyInfo>& registry() {
+  static std::vector<PolicyInfo> infos = builtin_policies();
+  return infos;
+}
+
+}  // namespace
+
+void register_policy(PolicyInfo info) {
+  for (const PolicyInfo& known : registry()) {
+    if (known.name == info.name) {
+      throw std::invalid_argument(fmt::format("[policy {}] expected a new name, got a known one", info.name));
+    }
+  }
+  registry().push_back(std::move(info));
+}
+
+const std::vector<PolicyInfo>& policies() {
+  return registry();
+}
+
+std::unique_ptr<Policy> make_policy(const std::string& name, const PolicyOptions& options) {
+  std::vector<std::string> names;
+  for (const PolicyInfo& info : registry()) {
+    if (info.name == name) return info.make(options);
+    names.push_back(info.name);
+  }
+  throw std::invalid_argument(fmt::format("[policy] expected one of {}, got '{}'", fmt::join(names, ", "), name));
+}
+
+Plan plan_with(const std::string& policy, const TaskGraph& graph, const Cluster& cluster, const CostModel& model,
+               const PolicyOptions& options) {
+  Plan plan = make_policy(policy, options)->make_plan(graph, cluster, model);
+  if (plan.policy.empty()) plan.policy = policy;
+  validate(plan, graph, cluster);
+  plan.predicted_seconds = predicted_seconds(plan, CostTable(graph, cluster, model));
+  return plan;
+}
+
+}  // namespace skua
