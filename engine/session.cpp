@@ -39,8 +39,8 @@ void check_one_kind(const DeviceSet& devices) {
   for (const auto& device : devices.devices) {
     const DeviceSpec& spec = device->spec();
     if (spec.kind == first) continue;
-    throw std::invalid_argument(
-        fmt::format("expected devices of one kind, got {} of kind {} beside {}", spec.name, spec.kind, first));
+    throw std::invalid_argument(fmt::format("expected devices of one kind, got {} of kind {} beside {} of kind {}",
+                                            spec.name, spec.kind, devices.devices.front()->spec().name, first));
   }
 }
 
@@ -140,6 +140,7 @@ class Session::Impl final : private Launcher {
     std::size_t position;  // in pointers_
     ValueId value;
     int micro_batch;
+    ValueType batch;  // of the whole tensor
   };
 
   void lay_out_memory() {
@@ -183,7 +184,8 @@ class Session::Impl final : private Launcher {
   void bind(DatumId id, MemoryId memory) {
     const Datum& datum = task_graph_.datum(id);
     if (graph_.value(datum.value).kind == ValueKind::kInput && memory == kHostMemory) {
-      input_slots_.push_back({pointers_.size(), datum.value, datum.micro_batch});
+      input_slots_.push_back(
+          {pointers_.size(), datum.value, datum.micro_batch, batch_type(graph_.value(datum.value).type)});
     }
     pointers_.push_back(address(id, memory));
   }
@@ -210,9 +212,9 @@ class Session::Impl final : private Launcher {
       }
       const Tensor& tensor = *it->second;
       const std::size_t part_bytes = value.type.bytes();
-      if (slot.micro_batch == 0 && tensor.type() != batch_type(value.type)) {
-        throw std::invalid_argument(fmt::format("[input {}] expected {}, got {}", value.name,
-                                                batch_type(value.type).to_string(), tensor.type().to_string()));
+      if (tensor.type() != slot.batch) {
+        throw std::invalid_argument(fmt::format("[input {}] expected {}, got {}", value.name, slot.batch.to_string(),
+                                                tensor.type().to_string()));
       }
       // Kernels only read it.
       pointers_[slot.position] =
