@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "skua/graph/sha256.h"
+
 namespace skua {
 
 enum class FileForm { kBinary, kJson };
@@ -19,6 +21,15 @@ void write_message(const google::protobuf::Message& message, const std::string& 
 
 // Throws std::invalid_argument where the file cannot be read or does not hold the message, `what` in words.
 void read_message(google::protobuf::Message& message, const std::string& path, FileForm form, const std::string& what);
+
+// For messages with a field "checksum": SHA-256 (hex) of the other fields in binary form.
+template <class Message>
+std::string checksum_of(Message message) {
+  message.clear_checksum();
+  Sha256 hash;
+  hash.update(message.SerializeAsString());
+  return hash.hex();
+}
 
 // Reads a message and makes something of it with `convert`; each std::invalid_argument on the way gets "[caller path] "
 // before its text.

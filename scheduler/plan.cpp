@@ -8,7 +8,6 @@
 
 #include "graph/message_file.h"
 #include "scheduler.pb.h"
-#include "skua/graph/sha256.h"
 
 namespace skua {
 namespace {
@@ -40,13 +39,6 @@ void check_placement(const Plan& plan, const TaskGraph& graph, const Cluster& cl
         fmt::format("[plan] task {} must be planned in the memory of its left operand, {}, got {}", graph.name(id),
                     cluster.memory(memory).name, cluster.memory(cluster.device(placement.device).memory).name));
   }
-}
-
-std::string checksum_of(proto::Plan file) {
-  file.clear_checksum();
-  Sha256 hash;
-  hash.update(file.SerializeAsString());
-  return hash.hex();
 }
 
 }  // namespace

@@ -2,3 +2,6 @@
 #pragma once
 
 #include "skua/layers/dataset.h"
+#include "skua/layers/devices.h"
+#include "skua/layers/models.h"
+#include "skua/layers/sequential.h"

@@ -1,0 +1,30 @@
+#include "evaluator.h"
+
+#include "skua/scheduler/policy.h"
+
+namespace skua {
+
+Evaluator::Evaluator(const Architecture& architecture, const Loss& loss, DeviceSet& devices, std::int64_t batch_size,
+                     const std::map<std::string, Tensor>& weights) {
+  const auto count = static_cast<std::int64_t>(devices.devices.size());
+  const std::int64_t micro_batches = batch_size % count == 0 ? count : 1;
+  model_ = evaluation_graph(architecture, batch_size / micro_batches, loss, 1);
+  model_.graph.mark_output(model_.prediction);
+  tasks_ = std::make_unique<TaskGraph>(model_.graph, static_cast<int>(micro_batches));
+  const Plan plan = plan_with("data_parallel", *tasks_, devices.cluster, CostModel());
+  session_ = std::make_unique<Session>(*tasks_, devices, plan, CostModel(), "none");
+  for (const auto& [name, tensor] : weights) session_->set_value(model_.graph.find_value(name), tensor);
+}
+
+BatchResult Evaluator::run(const Tensor& features, const Tensor& labels) {
+  inputs_[model_.features] = &features;
+  inputs_[model_.labels] = &labels;
+  session_->run(inputs_, {});
+  return result_of(model_, *session_);
+}
+
+Tensor Evaluator::prediction() const {
+  return session_->output(model_.prediction);
+}
+
+}  // namespace skua

@@ -1,0 +1,135 @@
+#include "trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "skua/scheduler/policy.h"
+
+namespace skua {
+namespace {
+
+constexpr std::size_t kWarmUpSteps = 2;    // first touches of memory, kernels' first runs
+constexpr std::size_t kMeasuredSteps = 5;  // enough for a median
+constexpr double kDrift = 0.2;             // of the measured step from the planned one, before it is planned anew
+constexpr double kWorthwhile = 0.99;       // a new plan must be better by so much
+
+// REQUIRES: not empty.
+double median_of(std::vector<double> samples) {
+  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
+  std::nth_element(samples.begin(), middle, samples.end());
+  return *middle;
+}
+
+}  // namespace
+
+Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& options, DeviceSet& devices,
+                 CostModel& costs, int trace_steps)
+    : model_(std::move(model)),
+      options_(options),
+      devices_(devices),
+      costs_(costs),
+      tasks_(model_.graph, micro_batches),
+      trace_steps_(static_cast<std::size_t>(trace_steps)) {
+  plan_ = plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});
+  make_session();
+}
+
+void Trainer::make_session() {
+  session_ = std::make_unique<Session>(tasks_, devices_, plan_, costs_, options_.stealing, options_.seed);
+  const auto rule = make_steal_rule(options_.stealing);
+  plan_.predicted_seconds = simulate(session_->schedule(), session_->costs(), {.steal_rule = rule.get()}).seconds;
+  ++plans_made_;
+  step_seconds_.clear();
+  last_traces_.clear();
+  busy_.assign(devices_.devices.size(), 0);
+}
+
+void Trainer::import_state(const TrainingState& state) {
+  for (const auto& [name, tensor] : state.weights) session_->set_value(tasks_.graph().find_value(name), tensor);
+  for (ValueId id : tasks_.graph().values_of(ValueKind::kState)) {
+    const Value& value = tasks_.graph().value(id);
+    const auto it = state.states.find(value.name);
+    session_->set_value(id, it != state.states.end() ? it->second : Tensor(value.type));
+  }
+}
+
+void Trainer::export_state(TrainingState& state) const {
+  const Graph& graph = tasks_.graph();
+  for (ValueId id : graph.values_of(ValueKind::kParameter)) state.weights[graph.value(id).name] = session_->value(id);
+  state.states.clear();
+  for (ValueId id : graph.values_of(ValueKind::kState)) state.states[graph.value(id).name] = session_->value(id);
+}
+
+BatchResult Trainer::step(const Tensor& features, const Tensor& labels, std::int64_t step) {
+  inputs_[model_.features] = &features;
+  inputs_[model_.labels] = &labels;
+  const StepContext context{step, static_cast<float>(options_.optimizer.learning_rate), options_.seed};
+  session_->run(inputs_, context, &trace_);
+  const BatchResult result = result_of(model_, *session_);
+  ++steps_;
+  measure(trace_);
+  return result;
+}
+
+void Trainer::measure(const StepTrace& trace) {
+  const TraceSummary summary = summarize(session_->schedule(), trace);
+  steals_ += summary.steals;
+  bytes_copied_ += summary.bytes_copied;
+  for (std::size_t d = 0; d < busy_.size(); ++d) busy_[d] += summary.utilization[d];
+  step_seconds_.push_back(trace.seconds);
+  if (trace_steps_ > 0) {
+    if (last_traces_.size() == trace_steps_) last_traces_.pop_front();
+    last_traces_.push_back(trace);
+  }
+  if (!measuring_ || step_seconds_.size() <= kWarmUpSteps) return;
+  session_->observe(trace, costs_);
+  if (step_seconds_.size() < kWarmUpSteps + kMeasuredSteps) return;
+  measuring_ = false;
+  plan_anew();
+}
+
+double Trainer::simulated_seconds(const Plan& plan) const {
+  return simulate(Schedule(tasks_, devices_.cluster, plan), CostTable(tasks_, devices_.cluster, costs_)).seconds;
+}
+
+// The weights go to the new session bit by bit.
+void Trainer::plan_anew() {
+  Plan plan = plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});
+  if (plan.predicted_seconds < simulated_seconds(plan_) * kWorthwhile) plan_ = std::move(plan);
+  TrainingState state;
+  export_state(state);
+  make_session();
+  import_state(state);
+}
+
+void Trainer::end_epoch() {
+  if (measuring_ || step_seconds_.size() < kMeasuredSteps) return;
+  const double measured = median_of(step_seconds_);
+  if (std::abs(measured - plan_.predicted_seconds) <= kDrift * plan_.predicted_seconds) return;
+  measuring_ = true;
+  step_seconds_.clear();
+  busy_.assign(busy_.size(), 0);
+}
+
+TrainingReport Trainer::report() const {
+  TrainingReport report;
+  report.plan = plan_;
+  report.plans_made = plans_made_;
+  report.lower_bound_seconds = lower_bound_seconds(session_->costs());
+  report.median_step_seconds = step_seconds_.empty() ? 0 : median_of(step_seconds_);
+  report.steps = steps_;
+  report.steals = steals_;
+  report.bytes_copied = bytes_copied_;
+  const std::vector<std::size_t> peak_bytes = session_->stats().peak_bytes;
+  for (std::size_t d = 0; d < devices_.devices.size(); ++d) {
+    const DeviceSpec& spec = devices_.cluster.devices()[d];
+    report.devices.push_back(spec.name);
+    report.utilization.push_back(step_seconds_.empty() ? 0 : busy_[d] / static_cast<double>(step_seconds_.size()));
+    report.peak_bytes.push_back(static_cast<double>(peak_bytes[spec.memory.index()]));
+  }
+  report.traces.assign(last_traces_.begin(), last_traces_.end());
+  report.schedule = &session_->schedule();
+  return report;
+}
+
+}  // namespace skua
