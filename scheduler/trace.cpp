@@ -7,9 +7,8 @@
 #include <stdexcept>
 
 namespace skua {
-namespace {
-
-const char* category(const Schedule& schedule, const StepTask& task, const TaskRecord& record) {
+std::string task_category(const Schedule& schedule, StepTaskId id, const TaskRecord& record) {
+  const StepTask& task = schedule.task(id);
   if (task.is_copy()) return "copy";
   if (record.lane != task.lane) return "steal";
   switch (schedule.graph().task(task.task).kind) {
@@ -23,10 +22,12 @@ const char* category(const Schedule& schedule, const StepTask& task, const TaskR
   return "compute";
 }
 
+namespace {
+
 nlohmann::json to_event(const Schedule& schedule, StepTaskId id, const TaskRecord& record, double offset_seconds) {
   const StepTask& task = schedule.task(id);
   const TaskGraph& graph = schedule.graph();
-  const char* kind = category(schedule, task, record);
+  const std::string kind = task_category(schedule, id, record);
   std::string name = schedule.name(id);
   nlohmann::json args = {{"planned_on", schedule.lanes()[task.lane.index()].name},
                          {"copied_bytes", record.copied_bytes}};
@@ -39,7 +40,7 @@ nlohmann::json to_event(const Schedule& schedule, StepTaskId id, const TaskRecor
     }
     if (graph_task.micro_batch != kWholeStep) args["micro_batch"] = graph_task.micro_batch;
   }
-  if (std::string_view(kind) == "steal") name = "stolen: " + name;
+  if (kind == "steal") name = "stolen: " + name;
   return {{"name", name},
           {"cat", kind},
           {"ph", "X"},

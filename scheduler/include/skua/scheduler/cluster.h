@@ -15,13 +15,13 @@ using MemoryId = Id<struct MemoryTag>;
 inline constexpr MemoryId kHostMemory{0};  // every cluster's memory 0: where batches come from and results go
 
 struct DeviceSpec {
-  std::string name;                // unique: "cpu:0"
-  std::string kind;                // devices of one kind give the same bits and share measured times: "cpux1", "h100"
-  MemoryId memory = kHostMemory;   // where its kernels read and write
-  double flops_per_second = 0;     // sustained, float32
-  double bytes_per_second = 0;     // sustained, of its memory
-  double launch_seconds = 0;       // fixed cost of one kernel
-  bool copy_engine = false;        // copies into its memory run beside its kernels; else the device does them itself
+  std::string name;               // unique: "cpu:0"
+  std::string kind;               // devices of one kind give the same bits and share measured times: "cpux1", "h100"
+  MemoryId memory = kHostMemory;  // where its kernels read and write
+  double flops_per_second = 0;    // sustained, float32
+  double bytes_per_second = 0;    // sustained, of its memory
+  double launch_seconds = 0;      // fixed cost of one kernel
+  bool copy_engine = false;       // copies into its memory run beside its kernels; else the device does them itself
 };
 
 struct MemorySpec {
@@ -41,7 +41,8 @@ class Cluster {
  public:
   Cluster() = default;
   // Throws std::invalid_argument naming what is wrong: no device, a duplicate name, an id out of range, a figure that
-  // is not finite and positive (launch_seconds and latency_seconds may be 0), a memory that no link connects to the host.
+  // is not finite and positive (launch_seconds and latency_seconds may be 0), a memory that no link connects to the
+  // host.
   Cluster(std::string name, std::vector<DeviceSpec> devices, std::vector<MemorySpec> memories,
           std::vector<LinkSpec> links);
 

@@ -30,7 +30,8 @@ class MemoryPlan {
   MemoryPlan(Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes, bool slack);
 
   [[nodiscard]] std::size_t arena_bytes(MemoryId memory) const { return arena_bytes_[memory.index()]; }
-  // Offset in the memory's arena; kNoOffset where the datum never lies there (inputs in host memory stay with the caller).
+  // Offset in the memory's arena; kNoOffset where the datum never lies there (inputs in host memory stay with the
+  // caller).
   [[nodiscard]] std::size_t offset(DatumId datum, MemoryId memory) const {
     return offsets_[datum.index() * arena_bytes_.size() + memory.index()];
   }

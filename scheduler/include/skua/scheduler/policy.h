@@ -16,7 +16,8 @@ class Policy {
   virtual ~Policy() = default;
   // Returns a valid plan; predicted_seconds need not be set. Deterministic. Throws std::invalid_argument where the
   // policy cannot serve this graph or cluster.
-  [[nodiscard]] virtual Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const = 0;
+  [[nodiscard]] virtual Plan make_plan(const TaskGraph& graph, const Cluster& cluster,
+                                       const CostModel& model) const = 0;
 };
 
 struct PolicyOptions {
@@ -30,8 +31,8 @@ struct PolicyInfo {
   std::function<std::unique_ptr<Policy>(const PolicyOptions&)> make;
 };
 
-void register_policy(PolicyInfo info);                       // throws std::invalid_argument on a known name
-[[nodiscard]] const std::vector<PolicyInfo>& policies();     // in order of registration
+void register_policy(PolicyInfo info);                    // throws std::invalid_argument on a known name
+[[nodiscard]] const std::vector<PolicyInfo>& policies();  // in order of registration
 // Throws std::invalid_argument listing the known names where `name` is none of them.
 [[nodiscard]] std::unique_ptr<Policy> make_policy(const std::string& name, const PolicyOptions& options = {});
 

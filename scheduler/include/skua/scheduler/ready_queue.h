@@ -36,7 +36,8 @@ class ReadyQueue {
     std::pop_heap(heap_.begin(), heap_.end(), worse);
     return take_back();
   }
-  // What a thief is offered: a leaf of the heap, so one of the tasks that the owner would come to late. REQUIRES: not empty.
+  // What a thief is offered: a leaf of the heap, so one of the tasks that the owner would come to late. REQUIRES: not
+  // empty.
   [[nodiscard]] const ReadyEntry& offered() const { return heap_.back(); }
   ReadyEntry pop_offered() { return take_back(); }
 

@@ -44,7 +44,9 @@ class Schedule {
 
   [[nodiscard]] const TaskGraph& graph() const { return *graph_; }
   [[nodiscard]] const Cluster& cluster() const { return *cluster_; }
-  [[nodiscard]] std::size_t task_count() const { return tasks_.size(); }  // tasks of the graph keep their ids; copies follow
+  [[nodiscard]] std::size_t task_count() const {
+    return tasks_.size();
+  }  // tasks of the graph keep their ids; copies follow
   [[nodiscard]] const StepTask& task(StepTaskId id) const { return tasks_[id.index()]; }
   [[nodiscard]] const std::vector<Lane>& lanes() const { return lanes_; }
   [[nodiscard]] std::size_t device_lane_count() const { return cluster_->device_count(); }

@@ -17,13 +17,14 @@ struct Straggler {
 
 struct SimulationOptions {
   const StealRule* steal_rule = nullptr;  // none
-  double noise = 0;       // each run's time is multiplied by exp(noise * z), z standard normal
+  double noise = 0;                       // each run's time is multiplied by exp(noise * z), z standard normal
   double cost_error = 0;  // each cost key's true time is the estimate times exp(cost_error * z), once per device
   std::vector<Straggler> stragglers = {};
   std::uint64_t seed = 0;
 };
 
 // REQUIRES: the schedule's dependencies have no cycle (std::invalid_argument otherwise).
-[[nodiscard]] StepTrace simulate(const Schedule& schedule, const CostTable& costs, const SimulationOptions& options = {});
+[[nodiscard]] StepTrace simulate(const Schedule& schedule, const CostTable& costs,
+                                 const SimulationOptions& options = {});
 
 }  // namespace skua

@@ -12,12 +12,12 @@
 namespace skua {
 
 struct StealQuery {
-  double fetch_seconds = 0;         // copies of the inputs into the thief's memory
-  double run_seconds = 0;           // on the thief
-  double return_seconds = 0;        // copies of the outputs back to where the plan wants them
-  double victim_wait_seconds = 0;   // until the victim is expected to start it
-  double victim_run_seconds = 0;    // on the victim
-  std::uint64_t random = 0;         // for rules that draw
+  double fetch_seconds = 0;        // copies of the inputs into the thief's memory
+  double run_seconds = 0;          // on the thief
+  double return_seconds = 0;       // copies of the outputs back to where the plan wants them
+  double victim_wait_seconds = 0;  // until the victim is expected to start it
+  double victim_run_seconds = 0;   // on the victim
+  std::uint64_t random = 0;        // for rules that draw
 };
 
 class StealRule {
@@ -37,9 +37,11 @@ class StealRule {
 
 // The costs of a theft, with the waiting time as the caller knows it.
 [[nodiscard]] StealQuery make_steal_query(const Schedule& schedule, const CostTable& costs, StepTaskId task,
-                                          LaneId victim, LaneId thief, double victim_wait_seconds, std::uint64_t random);
+                                          LaneId victim, LaneId thief, double victim_wait_seconds,
+                                          std::uint64_t random);
 
-// Bytes that a theft moves: inputs from, and outputs to, the memory that the plan wants the task in. 0 within one memory.
+// Bytes that a theft moves: inputs from, and outputs to, the memory that the plan wants the task in. 0 within one
+// memory.
 [[nodiscard]] double stolen_bytes(const Schedule& schedule, StepTaskId task, LaneId thief);
 
 }  // namespace skua

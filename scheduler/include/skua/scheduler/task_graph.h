@@ -39,7 +39,7 @@ struct Datum {
   int micro_batch = kWholeStep;
   TaskId producer;  // invalid: there at the step's start (inputs, parameters, states)
   DatumId storage;
-  double bytes = 0;  // in plain layout
+  double bytes = 0;     // in plain layout
   bool output = false;  // wanted by the caller after the step
 };
 
@@ -75,7 +75,8 @@ class TaskGraph {
   [[nodiscard]] std::span<const TaskId> predecessors(TaskId id) const { return predecessors_.row(id.index()); }
   [[nodiscard]] std::span<const TaskId> successors(TaskId id) const { return successors_.row(id.index()); }
   [[nodiscard]] DatumId datum_of(ValueId value, int micro_batch) const;  // the first datum of that instance
-  [[nodiscard]] std::string name(TaskId id) const;  // "conv1 [mb 3]", "reduce grad(conv1.weight) [mb 0+1]", "conv1.weight.update"
+  [[nodiscard]] std::string name(
+      TaskId id) const;  // "conv1 [mb 3]", "reduce grad(conv1.weight) [mb 0+1]", "conv1.weight.update"
   [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }  // of graph and micro-batch count
 
  private:

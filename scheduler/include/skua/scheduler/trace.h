@@ -9,7 +9,7 @@
 namespace skua {
 
 struct TaskRecord {
-  LaneId lane;  // where it ran; another lane than planned: it was stolen
+  LaneId lane;               // where it ran; another lane than planned: it was stolen
   double start_seconds = 0;  // from the step's start
   double finish_seconds = 0;
   double copied_bytes = 0;  // moved for it: a copy's own bytes, a stolen task's inputs and outputs
@@ -17,7 +17,7 @@ struct TaskRecord {
 
 struct StepTrace {
   std::vector<TaskRecord> records;  // by StepTaskId
-  double seconds = 0;  // makespan
+  double seconds = 0;               // makespan
 };
 
 struct TraceSummary {
@@ -26,6 +26,9 @@ struct TraceSummary {
   std::vector<double> utilization;  // by device: busy share of the makespan
 };
 [[nodiscard]] TraceSummary summarize(const Schedule& schedule, const StepTrace& trace);
+
+// "compute", "reduce", "update", "copy", or "steal" for what ran elsewhere than planned.
+[[nodiscard]] std::string task_category(const Schedule& schedule, StepTaskId id, const TaskRecord& record);
 
 // Chrome trace events (JSON), which Perfetto opens: a row per lane, tasks named by layer, operator and micro-batch,
 // steals and copies in categories of their own, one after the other for several steps. Throws std::runtime_error where

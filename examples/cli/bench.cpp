@@ -1,0 +1,206 @@
+// skua bench: measurements on this machine, the sides interleaved in one run.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+
+#include "command.h"
+#include "skua/scheduler/report.h"
+
+namespace skua::cli {
+namespace {
+
+struct Options {
+  std::string model;
+  std::vector<int> devices = {1, 2};
+  std::int64_t batch = 128;
+  std::string micro_batches = "auto";
+  std::string policy = "auto";
+  double plan_seconds = 10;
+  std::string stealing = "cost";
+  std::int64_t steps = 60;
+  int repeats = 5;
+  std::string report;
+  bool json = false;
+};
+
+double median_of(std::vector<double> samples) {
+  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
+  std::nth_element(samples.begin(), middle, samples.end());
+  return *middle;
+}
+
+// Wall-clock seconds from the end of one step to the end of the next: reading the batch and all else included.
+class StepTimer final : public Callback {
+ public:
+  void on_train_begin(Sequential&) override { last_ = Clock::now(); }
+  void on_step_end(Sequential&, const StepLogs&) override {
+    const auto now = Clock::now();
+    seconds.push_back(std::chrono::duration<double>(now - last_).count());
+    last_ = now;
+  }
+  std::vector<double> seconds;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_;
+};
+
+struct Side {
+  int devices = 1;
+  Sequential model;
+  std::vector<double> step_seconds;  // medians by repeat, wall clock
+  std::vector<double> makespans;     // medians by repeat, first task to last
+  std::vector<double> predictions;   // by repeat
+};
+
+// Each repeat trains every side in turn, so that a slower moment of the machine meets all of them.
+std::vector<Side> measure(const Options& options) {
+  if (options.steps < 20)
+    throw std::invalid_argument(fmt::format("[--steps] expected 20 or more, got {}", options.steps));
+  if (options.repeats < 1)
+    throw std::invalid_argument(fmt::format("[--repeats] expected 1 or more, got {}", options.repeats));
+  const auto largest = std::max_element(options.devices.begin(), options.devices.end());
+  if (largest == options.devices.end())
+    throw std::invalid_argument("[--devices] expected counts such as 1,2, got none");
+  int micro_batches = micro_batches_of(options.micro_batches);
+  if (micro_batches == 0) {
+    micro_batches =
+        choose_micro_batches(make_model(options.model), options.batch, make_cluster(fmt::format("cpu:{}", *largest)),
+                             CostModel(), options.policy, {"", options.plan_seconds});
+  }
+  const DatasetPair data = datasets::synthetic_digits(std::max<std::int64_t>(4096, options.batch), 1);
+  std::vector<Side> sides;
+  for (int count : options.devices) {
+    sides.push_back({count, make_model(options.model), {}, {}, {}});
+    sides.back().model.compile({.devices = fmt::format("cpu:{}", count),
+                                .policy = options.policy,
+                                .plan_seconds = options.plan_seconds,
+                                .stealing = options.stealing,
+                                .micro_batches = micro_batches});
+  }
+  for (int repeat = 0; repeat < options.repeats; ++repeat) {
+    for (Side& side : sides) {
+      StepTimer timer;
+      side.model.fit(*data.train,
+                     {.batch_size = options.batch, .steps = options.steps, .callbacks = {&timer}, .verbose = false});
+      side.step_seconds.push_back(median_of(timer.seconds));
+      side.makespans.push_back(side.model.report().median_step_seconds);
+      side.predictions.push_back(side.model.report().plan.predicted_seconds);
+      fmt::print(stderr, "repeat {}: cpu:{} {}\n", repeat + 1, side.devices, milliseconds(side.step_seconds.back()));
+    }
+  }
+  return sides;
+}
+
+nlohmann::json head(const Options& options, const std::vector<Side>& sides, const char* what) {
+  return {{"bench", what},
+          {"model", options.model},
+          {"batch", options.batch},
+          {"micro_batches", sides.front().model.report().plan.micro_batches},
+          {"policy", options.policy},
+          {"stealing", options.stealing},
+          {"steps", options.steps},
+          {"repeats", options.repeats},
+          {"machine", machine_description()},
+          {"results", nlohmann::json::array()}};
+}
+
+void print_head(const nlohmann::json& object) {
+  fmt::print("{} of {}, batch {} in {} micro-batches; {}, {} cores, {}\n\n", object["bench"].get<std::string>(),
+             object["model"].get<std::string>(), object["batch"].get<std::int64_t>(),
+             object["micro_batches"].get<int>(), object["machine"]["processor"].get<std::string>(),
+             object["machine"]["cores"].get<int>(), object["machine"]["date"].get<std::string>());
+}
+
+void speedup(const Options& options) {
+  expect_writable("--report", options.report);
+  const std::vector<Side> sides = measure(options);
+  nlohmann::json object = head(options, sides, "speedup");
+  std::vector<std::vector<std::string>> rows{{"devices", "step (median)", "speed-up", "speed-up by repeat", "plan"}};
+  ReportCurve curve{"Speed-up", "devices", "speed-up over the first row", {{"measured", {}}, {"ideal", {}}}};
+  for (const Side& side : sides) {
+    std::vector<double> ratios;
+    for (std::size_t r = 0; r < side.step_seconds.size(); ++r) {
+      ratios.push_back(sides.front().step_seconds[r] / side.step_seconds[r]);
+    }
+    const double ratio = median_of(ratios);
+    object["results"].push_back({{"devices", fmt::format("cpu:{}", side.devices)},
+                                 {"median_step_ms", median_of(side.step_seconds) * 1e3},
+                                 {"speedup", ratio},
+                                 {"speedup_by_repeat", ratios},
+                                 {"policy", side.model.report().plan.policy}});
+    rows.push_back({fmt::format("cpu:{}", side.devices), milliseconds(median_of(side.step_seconds)),
+                    fmt::format("{:.3f}", ratio), fmt::format("{:.3f}", fmt::join(ratios, " ")),
+                    side.model.report().plan.policy});
+    curve.series[0].second.emplace_back(side.devices, ratio);
+    curve.series[1].second.emplace_back(side.devices, static_cast<double>(side.devices) / sides.front().devices);
+  }
+  if (!options.report.empty()) {
+    Report page{"Skua: speed-up of " + options.model, "measured", {}, {curve}};
+    for (const auto& row : rows) page.figures.emplace_back(row[0], fmt::format("{}, {}", row[1], row[2]));
+    write_report(page, nullptr, nullptr, options.report);
+  }
+  if (options.json) return print_json(object);
+  print_head(object);
+  print_table(rows);
+}
+
+// The simulated step of the plan, by times measured in the first steps, against the measured step.
+void fidelity(const Options& options) {
+  const std::vector<Side> sides = measure(options);
+  nlohmann::json object = head(options, sides, "fidelity");
+  std::vector<std::vector<std::string>> rows{{"devices", "measured", "simulated", "error", "error by repeat"}};
+  for (const Side& side : sides) {
+    std::vector<double> errors;
+    for (std::size_t r = 0; r < side.makespans.size(); ++r) {
+      errors.push_back((side.predictions[r] / side.makespans[r] - 1) * 100);
+    }
+    object["results"].push_back({{"devices", fmt::format("cpu:{}", side.devices)},
+                                 {"measured_ms", median_of(side.makespans) * 1e3},
+                                 {"simulated_ms", median_of(side.predictions) * 1e3},
+                                 {"error_percent", median_of(errors)},
+                                 {"error_percent_by_repeat", errors}});
+    rows.push_back({fmt::format("cpu:{}", side.devices), milliseconds(median_of(side.makespans)),
+                    milliseconds(median_of(side.predictions)), fmt::format("{:+.1f} %", median_of(errors)),
+                    fmt::format("{:+.1f}", fmt::join(errors, " "))});
+  }
+  if (options.json) return print_json(object);
+  print_head(object);
+  print_table(rows);
+}
+
+CLI::App& add_bench(CLI::App& bench, const std::string& name, const std::string& description,
+                    const std::shared_ptr<Options>& options) {
+  CLI::App& command = *bench.add_subcommand(name, description);
+  add_model_argument(command, options->model);
+  command.add_option("--devices", options->devices, "Counts of CPU devices of one thread: 1,2")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  add_batch_options(command, options->batch, options->micro_batches);
+  add_policy_options(command, options->policy, options->plan_seconds);
+  add_stealing_option(command, options->stealing);
+  command.add_option("--steps", options->steps, "Of each side in each repeat")->capture_default_str();
+  command.add_option("--repeats", options->repeats, "Times that the sides take turns")->capture_default_str();
+  add_json_option(command, options->json);
+  return command;
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& program) {
+  CLI::App& bench = *program.add_subcommand("bench", "Measure on this machine");
+  bench.require_subcommand(1);
+  const auto options = std::make_shared<Options>();
+  CLI::App& first = add_bench(bench, "speedup", "Steps on several devices against the first count", options);
+  first.add_option("--report", options->report, "Write an HTML report");
+  first.callback([options] { speedup(*options); });
+  add_bench(bench, "fidelity", "The simulator's prediction against the measured step", options).callback([options] {
+    fidelity(*options);
+  });
+}
+
+}  // namespace skua::cli

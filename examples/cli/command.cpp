@@ -1,0 +1,99 @@
+#include "command.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <stdexcept>
+#include <thread>
+
+namespace skua::cli {
+
+void add_json_option(CLI::App& command, bool& json) {
+  command.add_flag("--json", json, "Print one JSON object as the last line of standard output");
+}
+
+void add_model_argument(CLI::App& command, std::string& model) {
+  command.add_option("model", model, fmt::format("One of: {}", fmt::join(model_names(), ", ")))->required();
+}
+
+void add_policy_options(CLI::App& command, std::string& policy, double& plan_seconds) {
+  command.add_option("--policy", policy, "What makes the plan; see `skua policies`")->capture_default_str();
+  command.add_option("--plan-seconds", plan_seconds, "The planner's time budget")->capture_default_str();
+}
+
+void add_stealing_option(CLI::App& command, std::string& stealing) {
+  command
+      .add_option("--stealing", stealing,
+                  fmt::format("What idle devices may take: {}", fmt::join(steal_rule_names(), ", ")))
+      ->capture_default_str();
+}
+
+void add_batch_options(CLI::App& command, std::int64_t& batch, std::string& micro_batches) {
+  command.add_option("--batch", batch, "Samples of one step")->capture_default_str();
+  command.add_option("--micro-batches", micro_batches, "Parts of a batch, or auto for the best simulated count")
+      ->capture_default_str();
+}
+
+int micro_batches_of(const std::string& text) {
+  if (text == "auto") return 0;
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size() || count < 1) {
+    throw std::invalid_argument(
+        fmt::format("[--micro-batches] expected a number of 1 or more or auto, got '{}'", text));
+  }
+  return count;
+}
+
+void expect_writable(const std::string& option, const std::string& path) {
+  if (path.empty()) return;
+  if (!std::ofstream(path, std::ios::app)) {
+    throw std::invalid_argument(fmt::format("[{}] expected a file that can be written, got '{}'", option, path));
+  }
+}
+
+void print_json(const nlohmann::json& object) {
+  fmt::print("{}\n", object.dump());
+}
+
+void print_table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}", row[i], widths[i] + 2);
+    line.erase(line.find_last_not_of(' ') + 1);
+    fmt::print("{}\n", line);
+  }
+}
+
+std::string milliseconds(double seconds) {
+  return fmt::format("{:.3f} ms", seconds * 1e3);
+}
+
+std::string megabytes(double bytes) {
+  return fmt::format("{:.1f} MB", bytes / 1e6);
+}
+
+nlohmann::json machine_description() {
+  std::string processor = "unknown";
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name")) {
+      processor = line.substr(line.find(':') + 2);
+      break;
+    }
+  }
+  return {{"processor", processor},
+          {"cores", std::thread::hardware_concurrency()},
+          {"date", fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)))}};
+}
+
+}  // namespace skua::cli

@@ -1,0 +1,44 @@
+// What the subcommands share. Each add_*_command declares its options on the program; its callback runs it and throws
+// std::invalid_argument for bad input.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "skua/scheduler/trace.h"
+#include "skua/skua.h"
+
+namespace skua::cli {
+
+void add_devices_command(CLI::App& program);
+void add_policies_command(CLI::App& program);
+void add_train_command(CLI::App& program);
+void add_plan_command(CLI::App& program);
+void add_simulate_command(CLI::App& program);
+void add_bench_command(CLI::App& program);
+
+// Options of one name mean one thing in every subcommand.
+void add_json_option(CLI::App& command, bool& json);
+void add_model_argument(CLI::App& command, std::string& model);
+void add_policy_options(CLI::App& command, std::string& policy, double& plan_seconds);
+void add_stealing_option(CLI::App& command, std::string& stealing);
+void add_batch_options(CLI::App& command, std::int64_t& batch, std::string& micro_batches);
+
+// "auto" is 0. Throws std::invalid_argument where it is no number of 1 or more.
+[[nodiscard]] int micro_batches_of(const std::string& text);
+// Throws std::invalid_argument unless `path` is empty or a file that can be written; what it holds stays.
+void expect_writable(const std::string& option, const std::string& path);
+
+// The last line of standard output.
+void print_json(const nlohmann::json& object);
+// Aligned columns; the first row is the head.
+void print_table(const std::vector<std::vector<std::string>>& rows);
+[[nodiscard]] std::string milliseconds(double seconds);
+[[nodiscard]] std::string megabytes(double bytes);
+
+// Processor, cores and date, for measured figures.
+[[nodiscard]] nlohmann::json machine_description();
+
+}  // namespace skua::cli

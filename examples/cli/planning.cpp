@@ -1,0 +1,72 @@
+#include "planning.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "command.h"
+
+namespace skua::cli {
+
+PlannedStep::PlannedStep(const PlanRequest& request) : request_(request), cluster_(make_cluster(request.cluster)) {
+  if (!request_.profile.empty()) model_costs_ = CostModel::load(request_.profile);
+  const Sequential model = make_model(request_.model);
+  const PolicyOptions options{request_.plan_file, request_.plan_seconds};
+  (void)make_policy(request_.policy, options);
+  const auto start = std::chrono::steady_clock::now();
+  int micro_batches = request_.policy == "replay" ? load_plan(request_.plan_file).micro_batches
+                                                  : micro_batches_of(request_.micro_batches);
+  if (micro_batches == 0) {
+    micro_batches = choose_micro_batches(model, request_.batch, cluster_, model_costs_, request_.policy, options);
+  }
+  tasks_ = std::make_unique<TaskGraph>(model.training_graph(request_.batch, micro_batches), micro_batches);
+  plan_ = plan_with(request_.policy, *tasks_, cluster_, model_costs_, options);
+  planning_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  costs_ = std::make_unique<CostTable>(*tasks_, cluster_, model_costs_);
+  lower_bound_ = lower_bound_seconds(*costs_);
+  schedule_ = std::make_unique<Schedule>(*tasks_, cluster_, plan_);
+  memory_ = std::make_unique<MemoryPlan>(*schedule_, simulate(*schedule_, *costs_), plain_sizes(*schedule_), true);
+  plan_.predicted_seconds = simulate(*schedule_, *costs_).seconds;
+}
+
+nlohmann::json PlannedStep::to_json(double makespan_seconds, bool placements) const {
+  nlohmann::json peak_bytes = nlohmann::json::object();
+  for (const DeviceSpec& device : cluster_.devices()) peak_bytes[device.name] = memory_->arena_bytes(device.memory);
+  nlohmann::json object = {{"model", request_.model},
+                           {"cluster", cluster_.name()},
+                           {"simulated", true},
+                           {"costs", request_.profile.empty() ? "roofline" : "profile " + request_.profile},
+                           {"policy", plan_.policy},
+                           {"batch", request_.batch},
+                           {"micro_batches", plan_.micro_batches},
+                           {"tasks", tasks_->task_count()},
+                           {"makespan_seconds", makespan_seconds},
+                           {"lower_bound", lower_bound_},
+                           {"gap_percent", gap_percent(makespan_seconds)},
+                           {"planning_seconds", planning_seconds_},
+                           {"valid", true},  // an invalid plan has ended in an error
+                           {"peak_bytes", peak_bytes}};
+  if (!placements) return object;
+  for (std::size_t i = 0; i < plan_.placements.size(); ++i) {
+    const Placement& placement = plan_.placements[i];
+    object["placements"].push_back({{"task", tasks_->name(TaskId(static_cast<std::int64_t>(i)))},
+                                    {"device", cluster_.device(placement.device).name},
+                                    {"priority", placement.priority}});
+  }
+  return object;
+}
+
+std::vector<std::vector<std::string>> PlannedStep::to_rows() const {
+  std::vector<std::vector<std::string>> rows = {
+      {"model", fmt::format("{}, batch {} in {} micro-batches, {} tasks", request_.model, request_.batch,
+                            plan_.micro_batches, tasks_->task_count())},
+      {"policy", fmt::format("{}, planned in {:.3f} s", plan_.policy, planning_seconds_)},
+      {"lower bound", milliseconds(lower_bound_)},
+  };
+  for (const DeviceSpec& device : cluster_.devices()) {
+    rows.push_back({device.name, megabytes(static_cast<double>(memory_->arena_bytes(device.memory))) + " of memory"});
+  }
+  return rows;
+}
+
+}  // namespace skua::cli

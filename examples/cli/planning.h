@@ -1,0 +1,61 @@
+// A model planned on a cluster, and what the plan would cost: for `plan` and `simulate`.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "skua/scheduler/memory_plan.h"
+#include "skua/scheduler/simulator.h"
+#include "skua/skua.h"
+
+namespace skua::cli {
+
+struct PlanRequest {
+  std::string model = "mnist_cnn";
+  std::string cluster = "cpu:2";
+  std::string policy = "auto";
+  double plan_seconds = 10;
+  std::string plan_file;  // policy replay
+  std::int64_t batch = 128;
+  std::string micro_batches = "auto";
+  std::string profile;
+};
+
+// Keeps what its schedule points to: not copied, not moved.
+class PlannedStep {
+ public:
+  // Throws std::invalid_argument where the request does not fit.
+  explicit PlannedStep(const PlanRequest& request);
+  PlannedStep(const PlannedStep&) = delete;
+  PlannedStep& operator=(const PlannedStep&) = delete;
+
+  [[nodiscard]] const Cluster& cluster() const { return cluster_; }
+  [[nodiscard]] const TaskGraph& tasks() const { return *tasks_; }
+  [[nodiscard]] const Plan& plan() const { return plan_; }
+  [[nodiscard]] const Schedule& schedule() const { return *schedule_; }
+  [[nodiscard]] const CostTable& costs() const { return *costs_; }
+  [[nodiscard]] double lower_bound() const { return lower_bound_; }
+  [[nodiscard]] double gap_percent(double makespan_seconds) const {
+    return (makespan_seconds / lower_bound_ - 1) * 100;
+  }
+
+  // What `plan` and `simulate` give alike, for one makespan.
+  [[nodiscard]] nlohmann::json to_json(double makespan_seconds, bool placements) const;
+  [[nodiscard]] std::vector<std::vector<std::string>> to_rows() const;
+  [[nodiscard]] std::string label() const { return "simulated: " + cluster_.name(); }
+
+ private:
+  PlanRequest request_;
+  Cluster cluster_;
+  CostModel model_costs_;
+  std::unique_ptr<TaskGraph> tasks_;
+  Plan plan_;
+  std::unique_ptr<CostTable> costs_;
+  std::unique_ptr<Schedule> schedule_;
+  std::unique_ptr<MemoryPlan> memory_;
+  double lower_bound_ = 0;
+  double planning_seconds_ = 0;
+};
+
+}  // namespace skua::cli

@@ -1,0 +1,175 @@
+#include "skua/scheduler/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <stdexcept>
+
+namespace skua {
+namespace {
+
+constexpr double kWidth = 960;
+constexpr double kLeft = 130;  // of drawings: room for names and scales
+constexpr double kRow = 34;
+
+constexpr const char* kStyle = R"(
+:root{color-scheme:light dark;--ink:#1d2733;--soft:#66788a;--line:#d5dde5;--paper:#fff;--compute:#4c86c6;--reduce:#57a773;
+--update:#8a6fc0;--copy:#b9a44c;--steal:#d9654b}
+@media(prefers-color-scheme:dark){:root{--ink:#e4ebf2;--soft:#93a5b6;--line:#33414f;--paper:#151c24}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1000px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}p{color:var(--soft);margin:.2rem 0}
+table{border-collapse:collapse}td{padding:.15rem 1.2rem .15rem 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+td:first-child{color:var(--soft);white-space:nowrap}
+svg{width:100%;height:auto;display:block}text{font:12px system-ui,sans-serif;fill:var(--soft)}
+.grid{stroke:var(--line);fill:none}.compute{fill:var(--compute)}.reduce{fill:var(--reduce)}.update{fill:var(--update)}
+.copy{fill:var(--copy)}.steal{fill:var(--steal)}.s0{stroke:var(--compute)}.s1{stroke:var(--steal)}.s2{stroke:var(--reduce)}
+.curve{fill:none;stroke-width:2}.key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 1em}
+)";
+
+std::string escaped(const std::string& text) {
+  std::string result;
+  for (char c : text) {
+    switch (c) {
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '"':
+        result += "&quot;";
+        break;
+      default:
+        result += c;
+    }
+  }
+  return result;
+}
+
+std::string seconds_text(double seconds) {
+  if (seconds >= 1) return fmt::format("{:.3g} s", seconds);
+  return seconds >= 1e-3 ? fmt::format("{:.3g} ms", seconds * 1e3) : fmt::format("{:.3g} µs", seconds * 1e6);
+}
+
+std::string timeline(const Schedule& schedule, const StepTrace& step) {
+  const auto rows = static_cast<double>(schedule.lanes().size());
+  const double scale = (kWidth - kLeft) / std::max(step.seconds, 1e-12);
+  std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\">\n", kWidth, rows * kRow + 24);
+  for (std::size_t i = 0; i < schedule.lanes().size(); ++i) {
+    svg += fmt::format("<text x=\"0\" y=\"{}\">{}</text>\n", static_cast<double>(i) * kRow + 20,
+                       escaped(schedule.lanes()[i].name));
+  }
+  for (int tick = 0; tick <= 4; ++tick) {
+    const double x = kLeft + (kWidth - kLeft) * tick / 4;
+    svg += fmt::format(
+        "<path class=\"grid\" d=\"M{:.1f} 0V{}\"/><text x=\"{:.1f}\" y=\"{}\" text-anchor=\"end\">{}</text>\n", x,
+        rows * kRow, x, rows * kRow + 16, seconds_text(step.seconds * tick / 4));
+  }
+  for (std::size_t i = 0; i < step.records.size(); ++i) {
+    const StepTaskId id(static_cast<std::int64_t>(i));
+    const TaskRecord& record = step.records[i];
+    const double seconds = record.finish_seconds - record.start_seconds;
+    const std::string category = task_category(schedule, id, record);
+    svg += fmt::format(
+        "<rect class=\"{}\" x=\"{:.2f}\" y=\"{}\" width=\"{:.2f}\" height=\"{}\"><title>{} ({}, {}{})</title></rect>\n",
+        category, kLeft + record.start_seconds * scale, static_cast<double>(record.lane.index()) * kRow + 4,
+        std::max(seconds * scale - 0.4, 0.4), kRow - 8, escaped(schedule.name(id)), category, seconds_text(seconds),
+        record.copied_bytes > 0 ? fmt::format(", {:.0f} bytes moved", record.copied_bytes) : "");
+  }
+  return svg + "</svg>\n";
+}
+
+std::string utilization_bars(const Schedule& schedule, const StepTrace& step) {
+  const TraceSummary summary = summarize(schedule, step);
+  std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\">\n", kWidth,
+                                static_cast<double>(summary.utilization.size()) * 24);
+  for (std::size_t d = 0; d < summary.utilization.size(); ++d) {
+    const double y = static_cast<double>(d) * 24;
+    const double width = (kWidth - kLeft - 60) * summary.utilization[d];
+    svg += fmt::format(
+        "<text x=\"0\" y=\"{}\">{}</text><rect class=\"compute\" x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"14\"/>"
+        "<text x=\"{:.1f}\" y=\"{}\">{:.1f} %</text>\n",
+        y + 14, escaped(schedule.lanes()[d].name), kLeft, y + 3, width, kLeft + width + 8, y + 14,
+        summary.utilization[d] * 100);
+  }
+  return svg + "</svg>\n";
+}
+
+struct Range {
+  double low = 0;
+  double high = 0;
+  [[nodiscard]] double place(double value) const { return high > low ? (value - low) / (high - low) : 0.5; }
+};
+
+std::string drawing(const ReportCurve& curve) {
+  constexpr double kHeight = 240;
+  Range x;
+  Range y;
+  bool first = true;
+  for (const auto& [name, points] : curve.series) {
+    for (const auto& [px, py] : points) {
+      x = first ? Range{px, px} : Range{std::min(x.low, px), std::max(x.high, px)};
+      y = {std::min(y.low, py), std::max(y.high, py)};
+      first = false;
+    }
+  }
+  const auto at_x = [&](double value) { return kLeft + (kWidth - kLeft - 20) * x.place(value); };
+  const auto at_y = [&](double value) { return kHeight - 10 - (kHeight - 30) * y.place(value); };
+  std::string svg = fmt::format("<h2>{}</h2>\n<p>", escaped(curve.title));
+  for (std::size_t s = 0; s < curve.series.size(); ++s) {
+    constexpr const char* kKeys[] = {"compute", "steal", "reduce"};
+    svg += fmt::format("<span class=\"key\" style=\"background:var(--{})\"></span>{}", kKeys[s % 3],
+                       escaped(curve.series[s].first));
+  }
+  svg += fmt::format("</p>\n<svg viewBox=\"0 0 {} {}\" role=\"img\">\n", kWidth, kHeight + 20);
+  for (int tick = 0; tick <= 4; ++tick) {
+    const double value = y.low + (y.high - y.low) * tick / 4;
+    svg += fmt::format("<path class=\"grid\" d=\"M{} {:.1f}H{}\"/><text x=\"0\" y=\"{:.1f}\">{:.4g}</text>\n", kLeft,
+                       at_y(value), kWidth - 20, at_y(value) + 4, value);
+  }
+  for (std::size_t s = 0; s < curve.series.size(); ++s) {
+    std::string path;
+    for (const auto& [px, py] : curve.series[s].second) {
+      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", at_x(px), at_y(py));
+      svg += fmt::format(
+          "<circle class=\"curve s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{} {:.6g}: {:.6g}</title></circle>\n",
+          s % 3, at_x(px), at_y(py), escaped(curve.x_label), px, py);
+    }
+    svg += fmt::format("<path class=\"curve s{}\" d=\"{}\"/>\n", s % 3, path);
+  }
+  return svg + fmt::format("<text x=\"{}\" y=\"{}\">{} (from {:.4g} to {:.4g}); vertical: {}</text></svg>\n", kLeft,
+                           kHeight + 14, escaped(curve.x_label), x.low, x.high, escaped(curve.y_label));
+}
+
+}  // namespace
+
+void write_report(const Report& report, const Schedule* schedule, const StepTrace* step, const std::string& path) {
+  std::string html = fmt::format(
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\"><title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1>\n<p>times: "
+      "{2}</p>\n<h2>Figures</h2>\n<table>\n",
+      escaped(report.title), kStyle, escaped(report.source));
+  for (const auto& [name, value] : report.figures) {
+    html += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", escaped(name), escaped(value));
+  }
+  html += "</table>\n";
+  if (schedule != nullptr && step != nullptr) {
+    html += fmt::format("<h2>One step, {}</h2>\n<p>", escaped(report.source));
+    for (const char* category : {"compute", "reduce", "update", "copy", "steal"}) {
+      html += fmt::format("<span class=\"key\" style=\"background:var(--{0})\"></span>{0}", category);
+    }
+    html += "</p>\n" + timeline(*schedule, *step) + "<h2>Utilisation</h2>\n" + utilization_bars(*schedule, *step);
+  }
+  for (const ReportCurve& curve : report.curves) html += drawing(curve);
+  html += "</body></html>\n";
+  std::ofstream file(path, std::ios::trunc);
+  file << html;
+  file.close();
+  if (!file) throw std::runtime_error(fmt::format("cannot write the report {}", path));
+}
+
+}  // namespace skua
