@@ -10,7 +10,7 @@
 #include <limits>
 
 #include "graph/small_graphs.h"
-#include "tiny_step.h"
+#include "scheduler/tiny_step.h"
 
 namespace skua::test {
 namespace {

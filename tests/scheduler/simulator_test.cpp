@@ -8,8 +8,8 @@
 #include <cmath>
 
 #include "graph/small_graphs.h"
-#include "random_plans.h"
-#include "tiny_step.h"
+#include "scheduler/plans.h"
+#include "scheduler/tiny_step.h"
 
 namespace skua::test {
 namespace {

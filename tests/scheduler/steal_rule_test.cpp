@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "graph/small_graphs.h"
-#include "tiny_step.h"
+#include "scheduler/tiny_step.h"
 
 namespace skua::test {
 namespace {
