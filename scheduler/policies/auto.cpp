@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <stdexcept>
 
@@ -21,7 +22,8 @@ class Auto final : public Policy {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(budget_seconds_);
     const auto in_time = [&] { return std::chrono::steady_clock::now() < deadline; };
     const CostTable costs(graph, cluster, model);
-    Plan best = make_policy("single")->make_plan(graph, cluster, model);
+    const std::vector<DeviceId> devices = fastest_devices(costs);
+    Plan best = single_plan(costs, devices.front());
     best.policy = "auto (single)";
     double best_seconds = seconds_if_it_fits(best, costs);
     const auto consider = [&](Plan plan, const std::string& name) {
@@ -31,7 +33,9 @@ class Auto final : public Policy {
       best.policy = "auto (" + name + ")";
       best_seconds = seconds;
     };
-    const std::vector<DeviceId> devices = fastest_devices(costs);
+    for (std::size_t d = 1; d < devices.size() && std::isinf(best_seconds); ++d) {
+      consider(single_plan(costs, devices[d]), "single");
+    }
     for (std::size_t k = 2; k <= devices.size(); ++k) {
       if (k < devices.size() && !in_time()) continue;
       const std::vector<DeviceId> some(devices.begin(), devices.begin() + static_cast<std::ptrdiff_t>(k));

@@ -24,6 +24,7 @@ void prioritize_depth_first(Plan& plan, const TaskGraph& graph);
 [[nodiscard]] std::vector<DeviceId> fastest_devices(const CostTable& costs);
 // The device that made the first operand of a sum, in whose memory the sum stays. REQUIRES: that one is placed.
 [[nodiscard]] DeviceId left_operand_device(const TaskGraph& graph, const Plan& plan, TaskId reduce);
+[[nodiscard]] Plan single_plan(const CostTable& costs, DeviceId device);
 // Micro-batches in contiguous blocks on `devices`, sized by their speed.
 [[nodiscard]] Plan data_parallel_plan(const CostTable& costs, const std::vector<DeviceId>& devices);
 // Simulated makespan, nothing stolen.
