@@ -44,8 +44,8 @@ struct Frame {
 
 class Layout {
  public:
-  Layout(const Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes)
-      : schedule_(schedule), graph_(schedule.graph()), predicted_(predicted), sizes_(sizes) {
+  Layout(const Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes, bool stealing)
+      : schedule_(schedule), graph_(schedule.graph()), predicted_(predicted), sizes_(sizes), stealing_(stealing) {
     rank_tasks();
     mark_gradients();
     collect_items();
@@ -288,7 +288,7 @@ class Layout {
       const LaneId lane(static_cast<std::int64_t>(i));
       const MemoryId memory = schedule_.memory_of(lane);
       scratch_offsets[i] = reserve(memory, sizes_.scratch_bytes(lane));
-      if (arena_bytes.size() > 1) staging_offsets[i] = reserve(memory, staging_bytes(memory));
+      if (stealing_ && arena_bytes.size() > 1) staging_offsets[i] = reserve(memory, staging_bytes(memory));
     }
   }
 
@@ -310,6 +310,7 @@ class Layout {
   const TaskGraph& graph_;
   const StepTrace& predicted_;
   const MemorySizes& sizes_;
+  const bool stealing_;
   std::vector<std::size_t> rank_;  // by StepTaskId
   std::vector<bool> summed_;       // by ValueId: read by an update
   std::vector<Item> items_;
@@ -326,8 +327,8 @@ MemorySizes plain_sizes(const Schedule& schedule) {
           [](LaneId) { return std::size_t{0}; }};
 }
 
-MemoryPlan::MemoryPlan(Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes, bool slack) {
-  Layout layout(schedule, predicted, sizes);
+MemoryPlan::MemoryPlan(Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes, bool stealing) {
+  Layout layout(schedule, predicted, sizes, stealing);
   const auto too_large = [&] {  // the first memory that is too small
     MemoryId memory(0);
     while (memory.index() < layout.arena_bytes.size() && static_cast<double>(layout.arena_bytes[memory.index()]) <=
@@ -337,8 +338,8 @@ MemoryPlan::MemoryPlan(Schedule& schedule, const StepTrace& predicted, const Mem
     return memory;
   };
   const std::size_t memories = schedule.cluster().memory_count();
-  layout.compute(slack);
-  if (slack && too_large().index() < memories) layout.compute(false);
+  layout.compute(stealing);
+  if (stealing && too_large().index() < memories) layout.compute(false);
   if (const MemoryId memory = too_large(); memory.index() < memories) {
     const MemorySpec& spec = schedule.cluster().memory(memory);
     throw std::invalid_argument(fmt::format("memory {} needs {:.3g} GB, has {:.3g} GB", spec.name,

@@ -24,10 +24,10 @@ inline constexpr std::size_t kNoOffset = static_cast<std::size_t>(-1);
 class MemoryPlan {
  public:
   // `predicted` is the simulation of the schedule, which tells what is alive at the same time. Adds dependencies to
-  // the schedule. With `slack`, one more set of micro-batch buffers per device than the prediction needs, so that an
-  // idle device can run ahead with stolen work; none where that would not fit.
-  // Throws std::invalid_argument "memory gpu:0 needs 90.1 GB, has 80.0 GB" where the step does not fit.
-  MemoryPlan(Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes, bool slack);
+  // the schedule. With `stealing`, room for stolen tasks whose data live in another memory, and, where that fits, one
+  // more set of micro-batch buffers per device than the prediction needs, so that an idle device can run ahead. Throws
+  // std::invalid_argument "memory gpu:0 needs 90.1 GB, has 80.0 GB" where the step does not fit.
+  MemoryPlan(Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes, bool stealing);
 
   [[nodiscard]] std::size_t arena_bytes(MemoryId memory) const { return arena_bytes_[memory.index()]; }
   // Offset in the memory's arena; kNoOffset where the datum never lies there (inputs in host memory stay with the
@@ -36,7 +36,8 @@ class MemoryPlan {
     return offsets_[datum.index() * arena_bytes_.size() + memory.index()];
   }
   [[nodiscard]] std::size_t scratch_offset(LaneId lane) const { return scratch_offsets_[lane.index()]; }
-  // Working space for the inputs and outputs of one stolen task whose data live in another memory.
+  // Working space for the inputs and outputs of one stolen task whose data live in another memory. kNoOffset where
+  // there are no thefts or no other memories.
   [[nodiscard]] std::size_t staging_offset(LaneId lane) const { return staging_offsets_[lane.index()]; }
 
   static constexpr std::size_t kAlignment = 64;
