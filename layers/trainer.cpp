@@ -1,3 +1,8 @@
+if (window_ != kNoWindow || std::ssize(step_seconds_) < kMeasuredSteps) return;
+if (window_ == kNoWindow || ++window_ <= kWarmUpSteps) return;
+session_->observe(trace, costs_);
+if (window_ < kWarmUpSteps + kMeasuredSteps) return;
+window_ = kNoWindow;
 #include "trainer.h"
 
 #include <algorithm>
@@ -8,10 +13,10 @@
 namespace skua {
 namespace {
 
-constexpr std::size_t kWarmUpSteps = 2;    // first touches of memory, kernels' first runs
-constexpr std::size_t kMeasuredSteps = 5;  // enough for a median
-constexpr double kDrift = 0.2;             // of the measured step from the planned one, before it is planned anew
-constexpr double kWorthwhile = 0.99;       // a new plan must be better by so much
+constexpr int kWarmUpSteps = 2;       // first touches of memory, kernels' first runs
+constexpr int kMeasuredSteps = 5;     // enough for a median
+constexpr double kDrift = 0.2;        // of the measured step from the planned one, before it is planned anew
+constexpr double kWorthwhile = 0.99;  // a new plan must be better by so much
 
 // REQUIRES: not empty.
 double median_of(std::vector<double> samples) {
@@ -105,10 +110,7 @@ void Trainer::plan_anew() {
 void Trainer::end_epoch() {
   if (measuring_ || step_seconds_.size() < kMeasuredSteps) return;
   const double measured = median_of(step_seconds_);
-  if (std::abs(measured - plan_.predicted_seconds) <= kDrift * plan_.predicted_seconds) return;
-  measuring_ = true;
-  step_seconds_.clear();
-  busy_.assign(busy_.size(), 0);
+  if (std::abs(measured - plan_.predicted_seconds) > kDrift * plan_.predicted_seconds) window_ = 0;
 }
 
 TrainingReport Trainer::report() const {

@@ -47,7 +47,8 @@ class Trainer {
   std::size_t trace_steps_;
   StepTrace trace_;
   std::deque<StepTrace> last_traces_;
-  bool measuring_ = true;             // costs are not settled yet
+  static constexpr int kNoWindow = -1;
+  int window_ = 0;                    // steps of the window in which costs are measured
   std::vector<double> step_seconds_;  // since the session was made
   std::vector<double> busy_;          // by device: sum of busy shares since then
 };

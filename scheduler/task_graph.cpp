@@ -127,9 +127,13 @@ struct TaskGraph::Builder {
   }
 
   void add_reduces(ValueId gradient) {
+    if (micro_batches == 1) {
+      summed.emplace(gradient, first_datum(gradient, 0));
+      return;
+    }
+    check_only_updates_read(gradient);
     std::vector<DatumId> sums;
     for (std::size_t m = 0; m < micro_batches; ++m) sums.push_back(first_datum(gradient, m));
-    if (micro_batches > 1) check_only_updates_read(gradient);
     const ValueType& type = graph.value(gradient).type;
     const auto elements = static_cast<double>(type.shape.elements());
     const double bytes = 3 * static_cast<double>(type.bytes());  // two read, one written
