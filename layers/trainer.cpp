@@ -1,8 +1,3 @@
-if (window_ != kNoWindow || std::ssize(step_seconds_) < kMeasuredSteps) return;
-if (window_ == kNoWindow || ++window_ <= kWarmUpSteps) return;
-session_->observe(trace, costs_);
-if (window_ < kWarmUpSteps + kMeasuredSteps) return;
-window_ = kNoWindow;
 #include "trainer.h"
 
 #include <algorithm>
@@ -86,10 +81,10 @@ void Trainer::measure(const StepTrace& trace) {
     if (last_traces_.size() == trace_steps_) last_traces_.pop_front();
     last_traces_.push_back(trace);
   }
-  if (!measuring_ || step_seconds_.size() <= kWarmUpSteps) return;
+  if (window_ == kNoWindow || ++window_ <= kWarmUpSteps) return;
   session_->observe(trace, costs_);
-  if (step_seconds_.size() < kWarmUpSteps + kMeasuredSteps) return;
-  measuring_ = false;
+  if (window_ < kWarmUpSteps + kMeasuredSteps) return;
+  window_ = kNoWindow;
   plan_anew();
 }
 
@@ -108,7 +103,7 @@ void Trainer::plan_anew() {
 }
 
 void Trainer::end_epoch() {
-  if (measuring_ || step_seconds_.size() < kMeasuredSteps) return;
+  if (window_ != kNoWindow || std::ssize(step_seconds_) < kMeasuredSteps) return;
   const double measured = median_of(step_seconds_);
   if (std::abs(measured - plan_.predicted_seconds) > kDrift * plan_.predicted_seconds) window_ = 0;
 }
