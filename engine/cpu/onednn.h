@@ -19,6 +19,7 @@ class Execution {
   Execution(const dnnl::primitive& primitive, const dnnl::primitive_desc_base& desc, std::span<const int> arguments);
 
   [[nodiscard]] std::size_t scratch_bytes() const { return scratch_bytes_; }
+  [[nodiscard]] std::size_t argument_count() const { return arguments_.size(); }  // with the scratchpad
   // Throws dnnl::error.
   void run(std::span<void* const> data, void* scratch);
 

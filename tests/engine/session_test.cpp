@@ -192,7 +192,7 @@ TEST(Session, TheftsBetweenMemoriesKeepTheBits) {
   Session session(problem.tasks, devices, plan, CostModel(), "random");
   double copied = 0;
   int steals = 0;
-  for (int attempt = 0; attempt < 20; ++attempt) {
+  for (int attempt = 0; attempt < 20 || (steals == 0 && attempt < 5000); ++attempt) {
     problem.start(session);
     for (int step = 0; step < 2; ++step) {
       StepTrace trace;

@@ -9,7 +9,9 @@ namespace skua::cpu {
 
 class OneDnnKernel final : public Kernel {
  public:
-  explicit OneDnnKernel(Execution execution) : execution_(std::move(execution)) {}
+  explicit OneDnnKernel(Execution execution) : execution_(std::move(execution)) {
+    data_.reserve(execution_.argument_count());
+  }
   [[nodiscard]] std::size_t scratch_bytes() const override { return execution_.scratch_bytes(); }
   void run(const KernelArguments& arguments) override {
     data_.assign(arguments.inputs.begin(), arguments.inputs.end());
