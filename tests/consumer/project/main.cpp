@@ -2,8 +2,14 @@
 
 #include <iostream>
 
+// Trains for a few steps.
 int main() {
-  const skua::DatasetPair digits = skua::datasets::synthetic_digits(20, 10);
-  std::cout << digits.train->description() << ", rows of " << digits.train->feature_shape().to_string() << '\n';
-  return digits.train->size() == 20 && digits.test->classes() == 10 ? 0 : 1;
+  using namespace skua;
+  const DatasetPair digits = datasets::synthetic_digits(64, 16);
+  Sequential model({1, 28, 28});
+  model.add(Flatten()).add(Dense(10));
+  model.compile({.optimizer = Adam(1e-2), .devices = "cpu:2"});
+  model.fit(*digits.train, {.batch_size = 16, .epochs = 2, .verbose = false});
+  std::cout << model.summary() << model.evaluate(*digits.test).loss << '\n';
+  return model.report().steps == 8 ? 0 : 1;
 }

@@ -49,7 +49,7 @@ class Program {
   [[nodiscard]] virtual std::size_t value_bytes(ValueId value) const = 0;
   [[nodiscard]] virtual std::size_t scratch_bytes() const = 0;  // enough for any node
 
-  // Both may return before the work has ended; neither allocates once every node has run.
+  // Both may return before the work has ended; neither takes memory from the heap.
   virtual void launch(const KernelCall& call, Completion& completion) = 0;
   // into += from, both instances of `value`.
   virtual void accumulate(ValueId value, void* into, const void* from, Completion& completion) = 0;
