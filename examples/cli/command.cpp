@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <thread>
@@ -51,7 +52,10 @@ int micro_batches_of(const std::string& text) {
 
 void expect_writable(const std::string& option, const std::string& path) {
   if (path.empty()) return;
-  if (!std::ofstream(path, std::ios::app)) {
+  const bool is_new = !std::filesystem::exists(path);
+  const bool writable = std::ofstream(path, std::ios::app).is_open();
+  if (writable && is_new) std::filesystem::remove(path);
+  if (!writable) {
     throw std::invalid_argument(fmt::format("[{}] expected a file that can be written, got '{}'", option, path));
   }
 }

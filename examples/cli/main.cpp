@@ -21,7 +21,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& help) {
     return program.exit(help);
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "skua: {}\n", error.what());
+    const std::vector<std::string> unknown = program.remaining(true);
+    fmt::print(stderr, "skua: {}{}\n", error.what(), unknown.empty() ? "" : fmt::format(", got '{}'", unknown.front()));
     return 2;
   } catch (const std::invalid_argument& error) {
     fmt::print(stderr, "skua: {}\n", error.what());

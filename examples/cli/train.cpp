@@ -54,6 +54,16 @@ class MetricsFile final : public Callback {
   std::ofstream file_;
 };
 
+// Says what is trained on what, once the options have proved right.
+class Opening final : public Callback {
+ public:
+  explicit Opening(std::string text) : text_(std::move(text)) {}
+  void on_train_begin(Sequential&) override { fmt::print(stderr, "{}\n", text_); }
+
+ private:
+  std::string text_;
+};
+
 void check(const Options& options, const CLI::App& command) {
   if (options.resume && options.checkpoint.empty()) {
     throw std::invalid_argument("[--resume] expected --checkpoint DIR beside it, got none");
@@ -165,14 +175,14 @@ void train(Options options, const CLI::App& command) {
   if (options.resume) model.load_checkpoint(options.checkpoint);
   const DatasetPair data = options.data.empty() ? datasets::synthetic_digits() : datasets::mnist(options.data);
   const std::string description = data.train->description();
-  fmt::print(stderr, "{} on {}, {} samples, {} test samples\n", options.model, description, data.train->size(),
-             data.test->size());
+  Opening opening(fmt::format("{} on {}, {} samples, {} test samples", options.model, description, data.train->size(),
+                              data.test->size()));
   ProgressBar bar;
   FitOptions fit{.batch_size = options.batch,
                  .epochs = options.epochs,
                  .steps = options.steps,
                  .validation = data.test.get(),
-                 .callbacks = {&bar},
+                 .callbacks = {&opening, &bar},
                  .verbose = false,
                  .trace_steps = kTraceSteps};
   std::unique_ptr<MetricsFile> metrics;

@@ -19,8 +19,10 @@ class Auto final : public Policy {
 
   // Single and data_parallel on all devices are always tried, the others while time is left.
   [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const override {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(budget_seconds_);
-    const auto in_time = [&] { return std::chrono::steady_clock::now() < deadline; };
+    const auto start = std::chrono::steady_clock::now();
+    const auto in_time = [&] {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < budget_seconds_;
+    };
     const CostTable costs(graph, cluster, model);
     const std::vector<DeviceId> devices = fastest_devices(costs);
     Plan best = single_plan(costs, devices.front());
