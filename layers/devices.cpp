@@ -32,6 +32,10 @@ DeviceSet open_devices(const std::string& spec) {
     const int threads = x == std::string_view::npos ? 1 : count_of(text.substr(x + 1));
     if (count > 0 && threads > 0 && count * threads <= kMostThreads) return make_cpu_devices(count, threads);
   }
+  if (spec.starts_with("cuda")) {
+    throw std::invalid_argument(
+        fmt::format("[devices] expected cpu, cpu:N or cpu:NxT: this build has no CUDA devices, got '{}'", spec));
+  }
   throw std::invalid_argument(
       fmt::format("[devices] expected cpu, cpu:N (N devices of one thread) or cpu:NxT (N of T threads), at most {} "
                   "threads in all, got '{}'",

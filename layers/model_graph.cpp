@@ -19,13 +19,15 @@ double sum_of(const Tensor& tensor) {
 }  // namespace
 
 void Architecture::add(std::shared_ptr<const Layer> layer) {
+  const auto taken = [&](const std::string& n) { return std::find(names.begin(), names.end(), n) != names.end(); };
   std::string name = layer->name();
   if (name.empty()) {
-    const auto same = std::count_if(layers.begin(), layers.end(),
-                                    [&](const auto& other) { return other->name_prefix() == layer->name_prefix(); });
-    name = fmt::format("{}{}", layer->name_prefix(), same + 1);
+    auto number = std::count_if(layers.begin(), layers.end(),
+                                [&](const auto& other) { return other->name_prefix() == layer->name_prefix(); });
+    do name = fmt::format("{}{}", layer->name_prefix(), ++number);
+    while (taken(name));
   }
-  if (std::find(names.begin(), names.end(), name) != names.end()) {
+  if (taken(name)) {
     throw std::invalid_argument(
         fmt::format("[{} {}] expected a new name, got that of another layer", layer->type_name(), name));
   }
@@ -55,6 +57,7 @@ ModelGraph forward_graph(const Architecture& architecture, std::int64_t samples)
     LayerBuilder builder(model.graph, model.parameters, layer.type_name(), architecture.names[i]);
     model.prediction = layer.build(builder, model.prediction);
     model.ends.push_back(model.prediction);
+    model.parameter_ends.push_back(model.parameters.size());
   }
   return model;
 }

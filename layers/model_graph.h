@@ -27,6 +27,7 @@ struct ModelGraph {
   ValueId correct;            // output: right answers of the micro-batch
   std::vector<ValueId> ends;  // by layer: its output
   std::vector<ParameterInit> parameters;
+  std::vector<std::size_t> parameter_ends;  // by layer: the count of parameters up to its last
 };
 
 struct BatchResult {

@@ -1,7 +1,10 @@
 #include "trainer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "skua/scheduler/policy.h"
 
@@ -45,11 +48,17 @@ void Trainer::make_session() {
 }
 
 void Trainer::import_state(const TrainingState& state) {
-  for (const auto& [name, tensor] : state.weights) session_->set_value(tasks_.graph().find_value(name), tensor);
-  for (ValueId id : tasks_.graph().values_of(ValueKind::kState)) {
-    const Value& value = tasks_.graph().value(id);
-    const auto it = state.states.find(value.name);
-    session_->set_value(id, it != state.states.end() ? it->second : Tensor(value.type));
+  const Graph& graph = tasks_.graph();
+  const std::vector<ValueId> ids = graph.values_of(ValueKind::kState);
+  const auto known = [&](ValueId id) { return state.states.count(graph.value(id).name) != 0; };
+  if (state.step > 0 && (ids.size() != state.states.size() || !std::all_of(ids.begin(), ids.end(), known))) {
+    throw std::invalid_argument(fmt::format("[optimizer] expected the checkpoint's, got {}, which keeps other states",
+                                            options_.optimizer.update.type));
+  }
+  for (const auto& [name, tensor] : state.weights) session_->set_value(graph.find_value(name), tensor);
+  for (ValueId id : ids) {
+    const Value& value = graph.value(id);
+    session_->set_value(id, known(id) ? state.states.at(value.name) : Tensor(value.type));
   }
 }
 

@@ -17,6 +17,7 @@ class Trainer {
   Trainer(ModelGraph model, int micro_batches, const CompileOptions& options, DeviceSet& devices, CostModel& costs,
           int trace_steps);
 
+  // Throws std::invalid_argument where steps were done by an optimizer with other states.
   void import_state(const TrainingState& state);
   void export_state(TrainingState& state) const;
 

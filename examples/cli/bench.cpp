@@ -178,6 +178,7 @@ CLI::App& add_bench(CLI::App& bench, const std::string& name, const std::string&
   add_model_argument(command, options->model);
   command.add_option("--devices", options->devices, "Counts of CPU devices of one thread: 1,2")
       ->delimiter(',')
+      ->take_all()
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_batch_options(command, options->batch, options->micro_batches);

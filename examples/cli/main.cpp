@@ -10,6 +10,7 @@
 int main(int argc, char** argv) {
   CLI::App program("Trains neural networks on several devices, with a scheduler built in.", "skua");
   program.require_subcommand(1);
+  program.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // scripts append to defaults
   skua::cli::add_devices_command(program);
   skua::cli::add_policies_command(program);
   skua::cli::add_train_command(program);

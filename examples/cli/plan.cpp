@@ -174,7 +174,8 @@ void add_simulate_command(CLI::App& program) {
   command.add_option("--noise", options->noise, "Spread of each run's time (log-normal)")->capture_default_str();
   command.add_option("--cost-error", options->cost_error, "Spread of the costs' errors (log-normal)")
       ->capture_default_str();
-  command.add_option("--straggler", options->stragglers, "DEVICE:FACTOR, a device that is slower than planned");
+  command.add_option("--straggler", options->stragglers, "DEVICE:FACTOR, a device that is slower than planned")
+      ->take_all();
   command.add_option("--seeds", options->seeds, "Simulate with so many seeds")->capture_default_str();
   command.add_option("--trace", options->trace, "Write Chrome trace events (opens in Perfetto)");
   command.add_option("--report", options->report, "Write an HTML report");

@@ -73,6 +73,8 @@ TEST(Simulate, StragglersNoiseAndStealing) {
   const nlohmann::json stolen = skua(base + "--straggler 1:2 --stealing cost").json();
   EXPECT_GT(stolen.at("steals"), 0);
   EXPECT_LT(stolen.at("makespan_seconds"), 0.9 * slow);
+  const nlohmann::json both = skua(base + "--straggler 0:2 --straggler 1:2").json();
+  EXPECT_NEAR(both.at("makespan_seconds").get<double>(), 2 * planned, 1e-6 * planned);
   const nlohmann::json noisy = skua(base + "--noise 0.2 --cost-error 0.1 --seeds 7").json();
   EXPECT_LT(noisy.at("least_seconds"), noisy.at("most_seconds"));
   nlohmann::json again = skua(base + "--noise 0.2 --cost-error 0.1 --seeds 7").json();

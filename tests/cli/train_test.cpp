@@ -31,6 +31,10 @@ TEST(Train, JsonHoldsWhatScriptsNeed) {
   }
 }
 
+TEST(Train, TheLastOfAnOptionCounts) {
+  EXPECT_EQ(skua(kQuick + "--devices cpu:1 --steps 3 --devices cpu:2 --steps 4").json().at("steps"), 4);
+}
+
 TEST(Train, NormalOutputIsForPeople) {
   const Outcome outcome = skua("train mnist_cnn --batch 32 --steps 8 --devices cpu:1");
   EXPECT_EQ(outcome.status, 0) << outcome.err;

@@ -1,7 +1,10 @@
 // Everything that a program needs which builds and trains models.
 #pragma once
 
+#include "skua/graph/graph_file.h"
+#include "skua/graph/op_registry.h"
 #include "skua/layers/dataset.h"
 #include "skua/layers/devices.h"
 #include "skua/layers/models.h"
 #include "skua/layers/sequential.h"
+#include "skua/scheduler/report.h"

@@ -44,7 +44,8 @@ struct CompileOptions {
   double plan_seconds = 10;       // the planner's time budget
   std::string plan_file = "";     // for the policy "replay"
   std::string stealing = "cost";  // one of steal_rule_names()
-  // Parts of a batch that gradients are summed over: part of the numerics. 0: the count with the best simulated step.
+  // Parts of a batch that gradients are summed over: part of the numerics. 0: the count with the best simulated step
+  // (choose_micro_batches), kept as long as the batch size stays.
   int micro_batches = 0;
   std::uint64_t seed = 0;         // of first weights and of the order of samples
   std::string profile_file = "";  // measured times: read where the file exists, written after fit
@@ -70,13 +71,15 @@ struct StepLogs {
   double epoch_accuracy = 0;  // so far
 };
 
+// May read and set the model's weights, which are those of the last step, evaluate it and save checkpoints; not train,
+// compile or change it.
 class Callback {
  public:
   virtual ~Callback() = default;
   virtual void on_train_begin(Sequential&) {}
   virtual void on_step_end(Sequential&, const StepLogs&) {}
-  virtual void on_epoch_end(Sequential&, const EpochLogs&) {}  // the model's weights are those after the epoch
-  bool stop_training = false;                                  // set it to end training after this step
+  virtual void on_epoch_end(Sequential&, const EpochLogs&) {}
+  bool stop_training = false;  // set it to end training after this step
 };
 
 // Progress on standard error: a bar that is redrawn on a terminal, a line per epoch elsewhere.
@@ -98,6 +101,7 @@ class ModelCheckpoint final : public Callback {
 
 struct FitOptions {
   std::int64_t batch_size = 32;  // samples that do not fill a batch are left out of an epoch
+  // Ends of epochs to reach: one that an earlier fit has begun, with batches of the same size, counts when it is done.
   int epochs = 1;
   std::int64_t steps = 0;  // if above 0: train so many steps, whatever the epochs
   const Dataset* validation = nullptr;
@@ -113,7 +117,7 @@ struct Metrics {
   std::int64_t samples = 0;
 };
 
-// How the last fit ran. Times are seconds of one step, from its first task to its last.
+// How the last fit ran, up to its last epoch. Times are seconds of one step, from its first task to its last.
 struct TrainingReport {
   Plan plan;  // the last one; its prediction uses measured times where there are any
   int plans_made = 0;

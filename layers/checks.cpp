@@ -1,0 +1,76 @@
+#include "checks.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "skua/scheduler/policy.h"
+#include "skua/scheduler/steal_rule.h"
+
+namespace skua {
+namespace {
+
+template <class Number>
+void expect_at_least(const char* option, Number least, Number got) {
+  if (got < least) throw std::invalid_argument(fmt::format("[{}] expected {} or more, got {}", option, least, got));
+}
+
+}  // namespace
+
+void check_options(const CompileOptions& options, const Architecture& architecture) {
+  (void)evaluation_graph(architecture, 1, options.loss, 1);  // a model without layers, a loss that does not fit
+  (void)make_policy(options.policy, {options.plan_file, options.plan_seconds});
+  (void)make_steal_rule(options.stealing);
+  if (options.micro_batches < 0) {
+    throw std::invalid_argument(
+        fmt::format("[micro-batches] expected 1 or more, or 0 for automatic, got {}", options.micro_batches));
+  }
+  const double rate = options.optimizer.learning_rate;
+  if (!std::isfinite(rate) || rate <= 0) {
+    throw std::invalid_argument(fmt::format("[learning rate] expected a finite number above 0, got {}", rate));
+  }
+}
+
+void check_options(const FitOptions& options, const Dataset& data, const Architecture& architecture) {
+  check_data(data, architecture);
+  check_batch(options.batch_size);
+  if (data.size() < options.batch_size) {
+    throw std::invalid_argument(
+        fmt::format("[batch] expected at most the {} samples of the data, got {}", data.size(), options.batch_size));
+  }
+  expect_at_least<std::int64_t>("steps", 0, options.steps);
+  if (options.steps == 0) expect_at_least("epochs", 1, options.epochs);
+  expect_at_least("trace steps", 0, options.trace_steps);
+  for (const Callback* callback : options.callbacks) {
+    if (callback == nullptr) throw std::invalid_argument("[callbacks] expected callbacks, got a null pointer");
+  }
+  if (options.validation != nullptr) check_data(*options.validation, architecture);
+}
+
+void check_data(const Dataset& data, const Architecture& architecture) {
+  if (data.feature_shape() != architecture.input_shape) {
+    throw std::invalid_argument(fmt::format("[data] expected samples {}, got {}", architecture.input_shape.to_string(),
+                                            data.feature_shape().to_string()));
+  }
+  const ModelGraph model = forward_graph(architecture, 1);
+  const Shape& prediction = model.graph.value(model.prediction).type.shape;
+  if (prediction[1] < data.classes()) {
+    throw std::invalid_argument(
+        fmt::format("[data] expected at most {} classes, got {}", prediction[1], data.classes()));
+  }
+  if (data.size() < 1) throw std::invalid_argument("[data] expected samples, got none");
+}
+
+void check_batch(std::int64_t batch_size) {
+  if (batch_size >= 1) return;
+  throw std::invalid_argument(fmt::format("[batch] expected 1 or more samples, got {}", batch_size));
+}
+
+Shape batch_shape(std::int64_t samples, const Shape& sample) {
+  std::vector<std::int64_t> extents = sample.extents();
+  extents.insert(extents.begin(), samples);
+  return Shape(std::move(extents));
+}
+
+}  // namespace skua
