@@ -2,12 +2,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <stdexcept>
 
 #include "cluster_file.h"
 #include "skua/scheduler/cluster.h"
+#include "skua/scheduler/cpu_spec.h"
 
 namespace skua {
 
@@ -25,7 +25,7 @@ constexpr double kSustainedMemory = 0.8;
 constexpr double kSustainedLink = 0.8;
 constexpr double kPcieLatency = 10e-6;
 constexpr double kNvlinkLatency = 5e-6;
-constexpr int kMostThreads = 4096;
+constexpr std::string_view kCpuPrefix = "cpu:";
 
 struct GpuMachine {
   ClusterPreset preset;
@@ -92,27 +92,16 @@ Cluster gpu_cluster(const GpuMachine& machine) {
   return Cluster(machine.preset.name, std::move(devices), std::move(memories), std::move(links));
 }
 
-// A whole number in [1, kMostThreads]; 0 where the text is none.
-int count_of(std::string_view text) {
-  int count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  return whole && count >= 1 && count <= kMostThreads ? count : 0;
-}
-
-constexpr std::string_view kCpuPrefix = "cpu:";
-
 Cluster cpu_cluster(const std::string& preset) {
-  const std::string_view text = std::string_view(preset).substr(kCpuPrefix.size());
-  const std::size_t x = text.find('x');
-  const int count = count_of(text.substr(0, x));
-  const int threads = x == std::string_view::npos ? 1 : count_of(text.substr(x + 1));
-  if (count == 0 || threads == 0 || count * threads > kMostThreads) {
+  const std::optional<CpuSpec> spec = parse_cpu_spec(preset);
+  if (!spec) {
     throw std::invalid_argument(
         fmt::format("[cluster {}] expected cpu:N or cpu:NxT, N devices of T threads, at least 1 of each and at most {} "
                     "threads in all, got '{}'",
-                    preset, kMostThreads, text));
+                    preset, CpuSpec::kMostThreads, preset.substr(kCpuPrefix.size())));
   }
+  const int count = spec->devices;
+  const int threads = spec->threads;
   std::vector<DeviceSpec> devices;
   for (int i = 0; i < count; ++i) {
     devices.push_back({fmt::format("cpu:{}", i), fmt::format("cpux{}", threads), kHostMemory, threads * kThreadFlops,
