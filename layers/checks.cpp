@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "skua/scheduler/policy.h"
@@ -27,8 +27,8 @@ void check_options(const CompileOptions& options, const Architecture& architectu
         fmt::format("[micro-batches] expected 1 or more, or 0 for automatic, got {}", options.micro_batches));
   }
   const double rate = options.optimizer.learning_rate;
-  if (!std::isfinite(rate) || rate <= 0) {
-    throw std::invalid_argument(fmt::format("[learning rate] expected a finite number above 0, got {}", rate));
+  if (!(rate > 0 && rate <= std::numeric_limits<float>::max())) {
+    throw std::invalid_argument(fmt::format("[learning rate] expected a finite float32 above 0, got {}", rate));
   }
 }
 

@@ -179,7 +179,7 @@ CLI::App& add_bench(CLI::App& bench, const std::string& name, const std::string&
   command.add_option("--devices", options->devices, "Counts of CPU devices of one thread: 1,2")
       ->delimiter(',')
       ->take_all()
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   add_batch_options(command, options->batch, options->micro_batches);
   add_policy_options(command, options->policy, options->plan_seconds);

@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <cstdio>
@@ -23,7 +24,9 @@ void add_model_argument(CLI::App& command, std::string& model) {
 
 void add_policy_options(CLI::App& command, std::string& policy, double& plan_seconds) {
   command.add_option("--policy", policy, "What makes the plan; see `skua policies`")->capture_default_str();
-  command.add_option("--plan-seconds", plan_seconds, "The planner's time budget")->capture_default_str();
+  command.add_option("--plan-seconds", plan_seconds, "The planner's time budget")
+      ->check(at_least(0))
+      ->capture_default_str();
 }
 
 void add_stealing_option(CLI::App& command, std::string& stealing) {
@@ -39,6 +42,13 @@ void add_batch_options(CLI::App& command, std::int64_t& batch, std::string& micr
       ->capture_default_str();
 }
 
+std::optional<double> number_of(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
 int micro_batches_of(const std::string& text) {
   if (text == "auto") return 0;
   int count = 0;
@@ -50,6 +60,15 @@ int micro_batches_of(const std::string& text) {
   return count;
 }
 
+CLI::Validator at_least(int least) {
+  const auto complaint = [least](const std::string& text) {
+    const std::optional<double> number = number_of(text);
+    if (number && *number >= least) return std::string();
+    return fmt::format("expected a number of {} or more, got '{}'", least, text);
+  };
+  return CLI::Validator(complaint, "");
+}
+
 void expect_writable(const std::string& option, const std::string& path) {
   if (path.empty()) return;
   const bool is_new = !std::filesystem::exists(path);
@@ -58,6 +77,24 @@ void expect_writable(const std::string& option, const std::string& path) {
   if (!writable) {
     throw std::invalid_argument(fmt::format("[{}] expected a file that can be written, got '{}'", option, path));
   }
+}
+
+void expect_writable_folder(const std::string& option, const std::string& path) {
+  if (path.empty()) return;
+  std::error_code error;  // what cannot be looked at counts as missing
+  std::filesystem::path nearest = std::filesystem::absolute(path);
+  while (!std::filesystem::exists(nearest, error) && nearest.has_relative_path()) nearest = nearest.parent_path();
+  if (std::filesystem::is_directory(nearest, error) && access(nearest.c_str(), W_OK | X_OK) == 0) return;
+  throw std::invalid_argument(fmt::format("[{}] expected a folder that can be written, got '{}'", option, path));
+}
+
+void follow_plan_file(const CLI::App& command, const std::string& plan_file, std::string& policy) {
+  if (plan_file.empty()) return;
+  if (command.count("--policy") > 0 && policy != "replay") {
+    throw std::invalid_argument(
+        fmt::format("[--policy] expected replay for the plan file {}, got '{}'", plan_file, policy));
+  }
+  policy = "replay";
 }
 
 void print_json(const nlohmann::json& object) {

@@ -4,7 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "skua/scheduler/trace.h"
@@ -26,10 +28,18 @@ void add_policy_options(CLI::App& command, std::string& policy, double& plan_sec
 void add_stealing_option(CLI::App& command, std::string& stealing);
 void add_batch_options(CLI::App& command, std::int64_t& batch, std::string& micro_batches);
 
+// The number that all of `text` is; none where it is no number.
+[[nodiscard]] std::optional<double> number_of(std::string_view text);
 // "auto" is 0. Throws std::invalid_argument where it is no number of 1 or more.
 [[nodiscard]] int micro_batches_of(const std::string& text);
+// Refuses what is no number or less than `least`.
+[[nodiscard]] CLI::Validator at_least(int least);
 // Throws std::invalid_argument unless `path` is empty or a file that can be written; what it holds stays.
 void expect_writable(const std::string& option, const std::string& path);
+// Likewise for a folder, which need not exist yet.
+void expect_writable_folder(const std::string& option, const std::string& path);
+// A plan file is followed by the policy replay: throws std::invalid_argument where the user asked for another.
+void follow_plan_file(const CLI::App& command, const std::string& plan_file, std::string& policy);
 
 // The last line of standard output.
 void print_json(const nlohmann::json& object);

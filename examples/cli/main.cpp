@@ -4,8 +4,27 @@
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "command.h"
+
+namespace {
+
+// Exit statuses promise one line of standard error.
+int fail(int status, std::string text) {
+  for (char& c : text) c = c == '\n' ? ' ' : c;
+  fmt::print(stderr, "skua: {}\n", text.substr(0, text.find_last_not_of(" ^") + 1));
+  return status;
+}
+
+std::string text_of(const CLI::App& program, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = program.remaining(true);
+  const bool complete = unknown.empty() || dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+  return complete ? error.what() : fmt::format("{}, got '{}'", error.what(), unknown.front());
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App program("Trains neural networks on several devices, with a scheduler built in.", "skua");
@@ -22,15 +41,11 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& help) {
     return program.exit(help);
   } catch (const CLI::ParseError& error) {
-    const std::vector<std::string> unknown = program.remaining(true);
-    fmt::print(stderr, "skua: {}{}\n", error.what(), unknown.empty() ? "" : fmt::format(", got '{}'", unknown.front()));
-    return 2;
+    return fail(2, text_of(program, error));
   } catch (const std::invalid_argument& error) {
-    fmt::print(stderr, "skua: {}\n", error.what());
-    return 2;
+    return fail(2, error.what());
   } catch (const std::exception& error) {
-    fmt::print(stderr, "skua: {}\n", error.what());
-    return 1;
+    return fail(1, error.what());
   }
-  return 0;
+  return std::fflush(stdout) == 0 ? 0 : fail(1, "standard output cannot be written");
 }

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
@@ -35,8 +35,9 @@ struct SimulateOptions {
   bool json = false;
 };
 
-void make_plan_file(const PlanOptions& options) {
+void make_plan_file(PlanOptions options, const CLI::App& command) {
   expect_writable("--out", options.out);
+  follow_plan_file(command, options.request.plan_file, options.request.policy);
   const PlannedStep step(options.request);
   if (!options.out.empty()) save_plan(step.plan(), options.out);
   if (options.json) {
@@ -54,11 +55,11 @@ void make_plan_file(const PlanOptions& options) {
 // "cpu:1:2.5": the device, by name or number, takes 2.5 times as long.
 Straggler straggler_of(const std::string& text, const Cluster& cluster) {
   const std::size_t colon = text.rfind(':');
-  double factor = 0;
-  if (colon != std::string::npos) std::from_chars(text.data() + colon + 1, text.data() + text.size(), factor);
+  const double factor =
+      colon == std::string::npos ? 0 : number_of(std::string_view(text).substr(colon + 1)).value_or(0);
   const std::string device = text.substr(0, colon);
   for (std::size_t d = 0; d < cluster.device_count(); ++d) {
-    if (factor > 0 && (cluster.devices()[d].name == device || std::to_string(d) == device)) {
+    if (factor > 0 && std::isfinite(factor) && (cluster.devices()[d].name == device || std::to_string(d) == device)) {
       return {DeviceId(static_cast<std::int64_t>(d)), factor};
     }
   }
@@ -105,14 +106,14 @@ Outcome simulate_seeds(const SimulateOptions& options, const PlannedStep& step) 
   return outcome;
 }
 
-void run_simulation(SimulateOptions options) {
+void run_simulation(SimulateOptions options, const CLI::App& command) {
   check(options);
   const auto names = model_names();
   if (std::find(names.begin(), names.end(), options.what) != names.end()) {
     options.request.model = options.what;
   } else if (std::filesystem::is_regular_file(options.what)) {
-    options.request.policy = "replay";
     options.request.plan_file = options.what;
+    follow_plan_file(command, options.what, options.request.policy);
   } else {
     throw std::invalid_argument(
         fmt::format("[simulate] expected a model ({}) or a plan file, got '{}'", fmt::join(names, ", "), options.what));
@@ -157,11 +158,11 @@ void add_plan_command(CLI::App& program) {
   const auto options = std::make_shared<PlanOptions>();
   add_model_argument(command, options->request.model);
   add_request_options(command, options->request);
-  command.add_option("--plan", options->request.plan_file, "Plan file of the policy replay");
+  command.add_option("--plan", options->request.plan_file, "Follow this plan file (policy replay)");
   command.add_option("--out", options->out, "Write the plan; JSON where the name ends in .json");
   command.add_flag("--placements", options->placements, "List every task's place in the JSON");
   add_json_option(command, options->json);
-  command.callback([options] { make_plan_file(*options); });
+  command.callback([options, &command] { make_plan_file(*options, command); });
 }
 
 void add_simulate_command(CLI::App& program) {
@@ -181,7 +182,7 @@ void add_simulate_command(CLI::App& program) {
   command.add_option("--report", options->report, "Write an HTML report");
   command.add_flag("--placements", options->placements, "List every task's place in the JSON");
   add_json_option(command, options->json);
-  command.callback([options] { run_simulation(*options); });
+  command.callback([options, &command] { run_simulation(*options, command); });
 }
 
 }  // namespace skua::cli

@@ -1,7 +1,7 @@
 // skua train.
 #include <fmt/format.h>
 
-#include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <stdexcept>
@@ -37,20 +37,24 @@ struct Options {
 
 constexpr int kTraceSteps = 3;
 
-// One row per epoch, written as soon as it is known.
+// One row per epoch, written as soon as it is known. Resumed training adds to the rows that are there.
 class MetricsFile final : public Callback {
  public:
-  explicit MetricsFile(const std::string& path) : file_(path, std::ios::trunc) {
-    file_ << "epoch,loss,accuracy,test_loss,test_accuracy,seconds\n" << std::flush;
+  MetricsFile(std::string path, bool resume) : path_(std::move(path)), resume_(resume) {}
+  void on_train_begin(Sequential&) override {
+    file_.open(path_, resume_ ? std::ios::app : std::ios::trunc);
+    if (file_.tellp() == 0) file_ << "epoch,loss,accuracy,test_loss,test_accuracy,seconds\n" << std::flush;
   }
   void on_epoch_end(Sequential&, const EpochLogs& logs) override {
     file_ << fmt::format("{},{},{},{},{},{}\n", logs.epoch, logs.loss, logs.accuracy, *logs.validation_loss,
                          *logs.validation_accuracy, logs.seconds)
           << std::flush;
-    if (!file_) throw std::runtime_error("cannot write the metrics file");
+    if (!file_) throw std::runtime_error(fmt::format("cannot write the metrics file {}", path_));
   }
 
  private:
+  std::string path_;
+  bool resume_;
   std::ofstream file_;
 };
 
@@ -68,10 +72,6 @@ void check(const Options& options, const CLI::App& command) {
   if (options.resume && options.checkpoint.empty()) {
     throw std::invalid_argument("[--resume] expected --checkpoint DIR beside it, got none");
   }
-  if (!options.plan_file.empty() && command.count("--policy") > 0 && options.policy != "replay") {
-    throw std::invalid_argument(
-        fmt::format("[--plan] expected no other policy beside it than replay, got '{}'", options.policy));
-  }
   if (command.count("--steps") > 0 && options.steps < 1) {
     throw std::invalid_argument(fmt::format("[--steps] expected 1 or more, got {}", options.steps));
   }
@@ -79,6 +79,7 @@ void check(const Options& options, const CLI::App& command) {
   expect_writable("--report", options.report);
   expect_writable("--metrics", options.metrics);
   expect_writable("--profile", options.profile);
+  expect_writable_folder("--checkpoint", options.checkpoint);
 }
 
 nlohmann::json by_device(const TrainingReport& report, const std::vector<double>& values) {
@@ -87,8 +88,17 @@ nlohmann::json by_device(const TrainingReport& report, const std::vector<double>
   return object;
 }
 
-nlohmann::json to_json(const Options& options, const Sequential& model, const std::string& data,
-                       const History& history) {
+// A finished training and what is said about it.
+struct Run {
+  const Options& options;
+  const Sequential& model;
+  const History& history;
+  std::string data;
+  std::string prediction;  // where the predicted step comes from
+};
+
+nlohmann::json to_json(const Run& run) {
+  const auto& [options, model, history, data, prediction] = run;
   const TrainingReport& report = model.report();
   const EpochLogs& last = history.back();
   return {{"model", options.model},
@@ -111,6 +121,7 @@ nlohmann::json to_json(const Options& options, const Sequential& model, const st
           {"seconds", report.seconds},
           {"median_step_ms", report.median_step_seconds * 1e3},
           {"predicted_step_ms", report.plan.predicted_seconds * 1e3},
+          {"predicted_by", prediction},
           {"lower_bound_ms", report.lower_bound_seconds * 1e3},
           {"plans_made", report.plans_made},
           {"steals", report.steals},
@@ -120,19 +131,20 @@ nlohmann::json to_json(const Options& options, const Sequential& model, const st
           {"machine", machine_description()}};
 }
 
-std::vector<std::pair<std::string, std::string>> figures(const Options& options, const Sequential& model,
-                                                         const std::string& data, double accuracy) {
+std::vector<std::pair<std::string, std::string>> figures(const Run& run) {
+  const auto& [options, model, history, data, prediction] = run;
   const TrainingReport& report = model.report();
   const double gap = report.plan.predicted_seconds / report.lower_bound_seconds - 1;
   std::vector<std::pair<std::string, std::string>> rows = {
       {"data", data},
-      {"test accuracy", fmt::format("{:.2f} %", accuracy * 100)},
+      {"test accuracy", fmt::format("{:.2f} %", *history.back().validation_accuracy * 100)},
       {"weights", "sha256 " + model.weights_sha256()},
       {"policy", fmt::format("{}, {} micro-batches of {}, stealing {}", report.plan.policy, report.plan.micro_batches,
                              options.batch / report.plan.micro_batches, options.stealing)},
-      {"step", fmt::format("{} measured (median), {} predicted, {:.1f} % above the lower bound {}",
-                           milliseconds(report.median_step_seconds), milliseconds(report.plan.predicted_seconds),
-                           gap * 100, milliseconds(report.lower_bound_seconds))},
+      {"step", milliseconds(report.median_step_seconds) + " measured (median)"},
+      {"predicted",
+       fmt::format("{} ({}), {:.1f} % above the lower bound {}", milliseconds(report.plan.predicted_seconds),
+                   prediction, gap * 100, milliseconds(report.lower_bound_seconds))},
       {"steps", fmt::format("{} in {:.1f} s, {} tasks stolen, {} copied, {} plans made", report.steps, report.seconds,
                             report.steals, megabytes(report.bytes_copied), report.plans_made)},
   };
@@ -143,25 +155,37 @@ std::vector<std::pair<std::string, std::string>> figures(const Options& options,
   return rows;
 }
 
-void write_page(const Options& options, const Sequential& model, const History& history,
-                const std::vector<std::pair<std::string, std::string>>& rows) {
-  Report page{"Skua: training " + options.model, "measured", rows, {}};
+void write_page(const Run& run, const std::vector<std::pair<std::string, std::string>>& rows) {
+  Report page{"Skua: training " + run.options.model, "measured", rows, {}};
   ReportCurve loss{"Loss", "epoch", "mean loss per sample", {{"train", {}}, {"test", {}}}};
   ReportCurve accuracy{"Accuracy", "epoch", "share of right answers", {{"train", {}}, {"test", {}}}};
-  for (const EpochLogs& logs : history) {
+  for (const EpochLogs& logs : run.history) {
     loss.series[0].second.emplace_back(logs.epoch, logs.loss);
     loss.series[1].second.emplace_back(logs.epoch, *logs.validation_loss);
     accuracy.series[0].second.emplace_back(logs.epoch, logs.accuracy);
     accuracy.series[1].second.emplace_back(logs.epoch, *logs.validation_accuracy);
   }
   page.curves = {loss, accuracy};
-  const TrainingReport& report = model.report();
-  write_report(page, report.schedule, report.traces.empty() ? nullptr : &report.traces.back(), options.report);
+  const TrainingReport& report = run.model.report();
+  write_report(page, report.schedule, report.traces.empty() ? nullptr : &report.traces.back(), run.options.report);
+}
+
+void show(const Run& run) {
+  const Options& options = run.options;
+  const TrainingReport& report = run.model.report();
+  const auto rows = figures(run);
+  if (!options.trace.empty()) write_chrome_trace(*report.schedule, report.traces, "measured", options.trace);
+  if (!options.report.empty()) write_page(run, rows);
+  if (options.json) return print_json(to_json(run));
+  std::vector<std::vector<std::string>> table;
+  for (const auto& [name, value] : rows) table.push_back({name, value});
+  print_table(table);
 }
 
 void train(Options options, const CLI::App& command) {
   check(options, command);
-  if (!options.plan_file.empty()) options.policy = "replay";
+  follow_plan_file(command, options.plan_file, options.policy);
+  const bool profiled = !options.profile.empty() && std::filesystem::exists(options.profile);
   Sequential model = make_model(options.model);
   model.compile({.optimizer = Adam(options.learning_rate),
                  .devices = options.devices,
@@ -188,19 +212,13 @@ void train(Options options, const CLI::App& command) {
   std::unique_ptr<MetricsFile> metrics;
   std::unique_ptr<ModelCheckpoint> checkpoint;
   if (!options.metrics.empty())
-    fit.callbacks.push_back((metrics = std::make_unique<MetricsFile>(options.metrics)).get());
+    fit.callbacks.push_back((metrics = std::make_unique<MetricsFile>(options.metrics, options.resume)).get());
   if (!options.checkpoint.empty()) {
     fit.callbacks.push_back((checkpoint = std::make_unique<ModelCheckpoint>(options.checkpoint)).get());
   }
   const History history = model.fit(*data.train, fit);
-  const TrainingReport& report = model.report();
-  if (!options.trace.empty()) write_chrome_trace(*report.schedule, report.traces, "measured", options.trace);
-  const auto rows = figures(options, model, description, *history.back().validation_accuracy);
-  if (!options.report.empty()) write_page(options, model, history, rows);
-  if (options.json) return print_json(to_json(options, model, description, history));
-  std::vector<std::vector<std::string>> table;
-  for (const auto& [name, value] : rows) table.push_back({name, value});
-  print_table(table);
+  const char* costs = model.report().plans_made > 1 ? "measured" : profiled ? "profile" : "roofline";
+  show({options, model, history, description, fmt::format("simulated: {}, {} costs", options.devices, costs)});
 }
 
 }  // namespace
@@ -217,12 +235,14 @@ void add_train_command(CLI::App& program) {
   add_batch_options(command, options->batch, options->micro_batches);
   auto* epochs = command.add_option("--epochs", options->epochs, "Times through the data")->capture_default_str();
   command.add_option("--steps", options->steps, "Batches, instead of epochs")->excludes(epochs);
-  command.add_option("--seed", options->seed, "Of first weights and of the order of samples")->capture_default_str();
+  command.add_option("--seed", options->seed, "Of first weights and of the order of samples")
+      ->check(at_least(0))
+      ->capture_default_str();
   command.add_option("--learning-rate", options->learning_rate, "Adam's")->capture_default_str();
   command.add_option("--plan", options->plan_file, "Follow this plan file (policy replay)");
   command.add_option("--profile", options->profile, "Measured times: read where the file exists, written at the end");
   command.add_option("--checkpoint", options->checkpoint, "Save a checkpoint into this folder after each epoch");
-  command.add_flag("--resume", options->resume, "Go on from the checkpoint");
+  command.add_flag("--resume", options->resume, "Go on from the checkpoint, for the epochs or steps given");
   command.add_option("--trace", options->trace, "Write the last steps as Chrome trace events (opens in Perfetto)");
   command.add_option("--report", options->report, "Write an HTML report");
   command.add_option("--metrics", options->metrics, "Write one CSV row per epoch");

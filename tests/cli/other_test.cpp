@@ -61,6 +61,10 @@ TEST(Simulate, APlanFileGivesThePlansTime) {
     EXPECT_EQ(simulated.at("micro_batches"), 4);
   }
   expect_refused("simulate " + folder / "plan.bin" + " --cluster cpu:3", {"[plan]"});
+  expect_refused("simulate " + folder / "plan.bin" + " --batch 64", {"[plan]", "another"});
+  expect_refused("simulate " + folder / "plan.bin" + " --micro-batches 8", {"[plan]", "8 micro-batches"});
+  expect_refused("simulate " + folder / "plan.bin" + " --policy heft", {"--policy", "replay", "heft"});
+  expect_refused("plan mnist_cnn --policy heft --plan " + folder / "plan.bin", {"--policy", "replay", "heft"});
   std::ofstream(folder / "plan.bin", std::ios::binary | std::ios::app) << "x";
   expect_refused("simulate " + folder / "plan.bin" + " --cluster cpu:2", {"plan.bin"});
 }
@@ -92,13 +96,52 @@ TEST(Command, BadInputIsRefused) {
   expect_refused("plan mnist_cnn --batch 0", {"batch"});
   expect_refused("simulate nothing", {"nothing"});
   expect_refused("simulate mnist_cnn --straggler cpu:9:2", {"--straggler", "cpu:9:2"});
-  expect_refused("simulate mnist_cnn --straggler cpu:1:0", {"--straggler"});
+  for (const std::string straggler : {"cpu:1:0", "cpu:1:inf", "cpu:1:2x", "cpu:1:", "2"}) {
+    expect_refused("simulate mnist_cnn --straggler " + straggler, {"--straggler", "'" + straggler + "'"});
+  }
   expect_refused("simulate mnist_cnn --noise -1", {"--noise"});
   expect_refused("simulate mnist_cnn --seeds 0", {"--seeds"});
   expect_refused("simulate mnist_cnn --stealing often", {"often"});
-  expect_refused("bench speedup mnist_cnn --devices 1,0", {"--devices"});
+  expect_refused("bench speedup mnist_cnn --devices 1,0", {"--devices", "'0'"});
+  expect_refused("bench speedup mnist_cnn --devices two", {"--devices", "'two'"});
+  expect_refused("policies extra", {"extra"});
   expect_refused("bench speedup mnist_cnn --steps 3", {"--steps"});
   expect_refused("bench flight", {"flight"});
+}
+
+TEST(Command, UnwritableOutputFails) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  const int status = std::system(SKUA_COMMAND " policies >/dev/full 2>/dev/null");
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  const Outcome outcome = skua("simulate mnist_cnn --micro-batches 2 --trace /dev/full");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.err.find("/dev/full"), std::string::npos) << outcome.err;
+}
+
+// A cluster file may name its devices as it likes.
+TEST(Simulate, ReportAndTraceShowTheClusterUnharmed) {
+  const Folder folder("report");
+  std::ofstream(folder / "cluster.json")
+      << R"({"name": "<script>&", "memories": [{"name": "host", "capacityBytes": 1e9}],
+    "devices": [{"name": "<b>fast\"", "kind": "a", "flopsPerSecond": 1e10, "bytesPerSecond": 1e10},
+                {"name": "slow", "kind": "b", "flopsPerSecond": 5e9, "bytesPerSecond": 5e9}]})";
+  const nlohmann::json result =
+      skua("simulate mnist_cnn --json --micro-batches 16 --policy round_robin --stealing cost --cluster " +
+           folder / "cluster.json" + " --report " + folder / "r.html" + " --trace " + folder / "t.json")
+          .json();
+  EXPECT_EQ(result.at("cluster"), "<script>&");
+  EXPECT_GT(result.at("steals"), 0);  // round robin halves the work, the slow device takes twice as long
+  const std::string page = content_of(folder / "r.html");
+  for (const char* raw : {"<script", "<b>", "http:", "https:"}) EXPECT_EQ(page.find(raw), std::string::npos) << raw;
+  EXPECT_NE(page.find("simulated: &lt;script&gt;&amp;"), std::string::npos);
+  EXPECT_NE(page.find("&lt;b&gt;fast&quot;"), std::string::npos);
+  EXPECT_NE(page.find("<rect class=\"steal\""), std::string::npos);
+  const nlohmann::json trace = nlohmann::json::parse(content_of(folder / "t.json"));
+  std::vector<std::string> rows;
+  for (const auto& event : trace.at("traceEvents")) {
+    if (event.at("name") == "thread_name") rows.push_back(event.at("args").at("name"));
+  }
+  EXPECT_EQ(rows, (std::vector<std::string>{"<b>fast\"", "slow"}));
 }
 
 // What is measured here is not asserted: that belongs to benchmarks.

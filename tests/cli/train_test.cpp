@@ -21,6 +21,7 @@ TEST(Train, JsonHoldsWhatScriptsNeed) {
   EXPECT_LE(result.at("metrics").at("test_accuracy"), 1);
   EXPECT_GT(result.at("seconds"), 0);
   EXPECT_GT(result.at("median_step_ms"), 0);
+  EXPECT_EQ(result.at("predicted_by"), "simulated: cpu:2, measured costs");
   EXPECT_GE(result.at("predicted_step_ms").get<double>(), result.at("lower_bound_ms").get<double>() * 0.999);
   EXPECT_GE(result.at("steals"), 0);
   EXPECT_EQ(result.at("bytes_copied"), 0);  // one memory
@@ -61,9 +62,15 @@ TEST(Train, ResumingEqualsNotStopping) {
   const Folder folder("resume");
   const std::string fixed = kQuick + "--micro-batches 2 --devices cpu:2 ";
   const nlohmann::json whole = skua(fixed + "--steps 14").json();
-  (void)skua(fixed + "--steps 9 --checkpoint " + folder / "c").json();
-  const nlohmann::json resumed = skua(fixed + "--steps 5 --resume --checkpoint " + folder / "c").json();
+  const std::string files = "--checkpoint " + folder / "c" + " --metrics " + folder / "m.csv";
+  (void)skua(fixed + "--steps 9 " + files).json();
+  const nlohmann::json resumed = skua(fixed + "--steps 5 --resume " + files).json();
   EXPECT_EQ(resumed.at("weights_sha256"), whole.at("weights_sha256"));
+  const std::string metrics = content_of(folder / "m.csv");  // a head and a row for each run
+  EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 3) << metrics;
+  EXPECT_EQ(metrics.rfind("epoch,loss,"), 0U) << metrics;
+  expect_refused(fixed + "--steps 5 --batch 64 --resume " + files, {"[batch]", "32", "64"});
+  expect_refused(kQuick + "--steps 5 --micro-batches 4 --resume " + files, {"[micro-batches]", "2", "4"});
 }
 
 TEST(Train, WritesTraceReportMetricsAndProfile) {
@@ -99,6 +106,19 @@ TEST(Train, WritesTraceReportMetricsAndProfile) {
   EXPECT_NE(content_of(folder / "p.json").find("conv2d{"), std::string::npos);
 }
 
+TEST(Train, RefusedInputLeavesFilesAsTheyAre) {
+  const Folder folder("kept");
+  std::ofstream(folder / "m.csv") << "kept\n";
+  expect_refused(kQuick + "--batch 20000 --metrics " + folder / "m.csv" + " --trace " + folder / "t.json" +
+                     " --checkpoint " + folder / "c",
+                 {"[batch]", "got 20000"});
+  EXPECT_EQ(content_of(folder / "m.csv"), "kept\n");
+  EXPECT_FALSE(std::filesystem::exists(folder / "t.json"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "c"));
+  std::ofstream(folder / "empty.json").close();
+  expect_refused(kQuick + "--profile " + folder / "empty.json", {"empty.json", "JSON"});
+}
+
 TEST(Train, FollowsAPlanFile) {
   const Folder folder("plan");
   const std::string plan = folder / "plan.json";
@@ -109,7 +129,8 @@ TEST(Train, FollowsAPlanFile) {
   EXPECT_EQ(result.at("micro_batches"), 2);
   expect_refused(kQuick + "--steps 3 --devices cpu:3 --plan " + plan, {"[plan]", "cpu:2"});
   expect_refused("train mnist_cnn --batch 64 --steps 3 --devices cpu:2 --plan " + plan, {"[plan]", "another"});
-  expect_refused(kQuick + "--steps 3 --policy heft --plan " + plan, {"--plan", "heft"});
+  expect_refused(kQuick + "--steps 3 --devices cpu:2 --micro-batches 4 --plan " + plan, {"[plan]", "4 micro-batches"});
+  expect_refused(kQuick + "--steps 3 --policy heft --plan " + plan, {"--policy", "replay", "heft"});
 }
 
 TEST(Train, BadInputIsRefused) {
@@ -124,6 +145,10 @@ TEST(Train, BadInputIsRefused) {
   expect_refused(train + "--devices gpu:1", {"devices", "gpu:1"});
   expect_refused(train + "--stealing often", {"stealing", "often"});
   expect_refused(train + "--learning-rate -1", {"learning rate", "-1"});
+  expect_refused(train + "--learning-rate 1e40", {"learning rate", "1e+40"});  // infinite as float32
+  expect_refused(train + "--seed -1", {"--seed", "'-1'"});
+  expect_refused(train + "--plan-seconds -2", {"--plan-seconds", "'-2'"});
+  expect_refused(train + "--plan-seconds nan", {"--plan-seconds", "'nan'"});
   expect_refused("train mnist_cnn --epochs 0", {"[epochs]", "got 0"});
   expect_refused("train mnist_cnn --steps 0", {"--steps", "got 0"});
   expect_refused(train + "--epochs 2", {"--epochs", "--steps"});
@@ -132,6 +157,7 @@ TEST(Train, BadInputIsRefused) {
   expect_refused(train + "--trace /nowhere/t.json", {"--trace", "/nowhere/t.json"});
   expect_refused(train + "--report /nowhere/r.html", {"--report", "/nowhere/r.html"});
   expect_refused(train + "--metrics /nowhere/m.csv", {"--metrics", "/nowhere/m.csv"});
+  expect_refused(train + "--checkpoint /dev/null/c", {"--checkpoint", "/dev/null/c"});
   expect_refused(train + "--data /nowhere", {"/nowhere"});
   expect_refused(train + "--plan /nowhere/plan", {"/nowhere/plan"});
   expect_refused(train + "--speed 3", {"--speed"});

@@ -51,12 +51,16 @@ std::size_t AllocationCounter::count() const {
 
 }  // namespace skua::test
 
-// The array forms are replaced as well, so that the caller is the one who asked.
+// The array forms are replaced as well, so that the caller is the one who asked, and those that do not throw, as
+// sanitizers bring their own, which would not fit our delete.
 void* operator new(std::size_t bytes) {
   return take(bytes, __builtin_return_address(0));
 }
 void* operator new[](std::size_t bytes) {
   return take(bytes, __builtin_return_address(0));
+}
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return std::malloc(bytes == 0 ? 1 : bytes);
 }
 void operator delete(void* data) noexcept {
   std::free(data);
