@@ -3,11 +3,17 @@
 #include "skua/scheduler/policy.h"
 
 namespace skua {
+namespace {
+
+// Whatever the devices, so that sums of losses are the same bits on any number of them.
+constexpr std::int64_t kMostMicroBatches = 8;
+
+}  // namespace
 
 Evaluator::Evaluator(const Architecture& architecture, const Loss& loss, DeviceSet& devices, std::int64_t batch_size,
                      const std::map<std::string, Tensor>& weights) {
-  const auto count = static_cast<std::int64_t>(devices.devices.size());
-  const std::int64_t micro_batches = batch_size % count == 0 ? count : 1;
+  std::int64_t micro_batches = kMostMicroBatches;
+  while (batch_size % micro_batches != 0) --micro_batches;
   model_ = evaluation_graph(architecture, batch_size / micro_batches, loss, 1);
   model_.graph.mark_output(model_.prediction);
   tasks_ = std::make_unique<TaskGraph>(model_.graph, static_cast<int>(micro_batches));

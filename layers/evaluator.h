@@ -10,7 +10,8 @@ namespace skua {
 
 class Evaluator {
  public:
-  // The batch is cut over the devices where it divides evenly. `devices` must outlive the evaluator.
+  // The batch is cut into as many equal micro-batches as it divides into, up to eight, for the devices to share.
+  // `devices` must outlive the evaluator.
   Evaluator(const Architecture& architecture, const Loss& loss, DeviceSet& devices, std::int64_t batch_size,
             const std::map<std::string, Tensor>& weights);
 

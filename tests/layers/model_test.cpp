@@ -96,6 +96,18 @@ std::string trained_hash(CompileOptions options,
   return model.weights_sha256();
 }
 
+TEST(Model, EvaluationIsTheSameOnAnyDevices) {
+  const auto test = corners(70, 2);
+  std::vector<double> losses;
+  for (const char* devices : {"cpu:1", "cpu:2", "cpu:3"}) {
+    Sequential model = small_model();
+    model.compile({.devices = devices, .seed = 2});
+    losses.push_back(model.evaluate(*test, 32).loss);
+  }
+  EXPECT_EQ(losses[0], losses[1]);
+  EXPECT_EQ(losses[0], losses[2]);
+}
+
 // Twenty steps contain planning anew by measured times.
 TEST(Model, BitsDoNotDependOnDevicesPolicyOrStealing) {
   const std::string expected =
