@@ -20,8 +20,7 @@ void Theft::run(const Work& work, std::span<void* const> operands, std::byte* st
   staged_.clear();
   for (std::size_t i = 0; i < operands.size(); ++i) {
     staged_.push_back(staging);
-    constexpr std::size_t kAlignment = MemoryPlan::kAlignment;
-    staging += (bytes(i) + kAlignment - 1) / kAlignment * kAlignment;
+    staging += MemoryPlan::align(bytes(i));
   }
   // A sum is made in place of its left operand.
   if (work.graph->task(work.task).kind == TaskKind::kReduce) staged_[2] = staged_[0];

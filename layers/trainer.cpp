@@ -6,6 +6,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "skua/scheduler/median.h"
 #include "skua/scheduler/policy.h"
 
 namespace skua {
@@ -15,13 +16,6 @@ constexpr int kWarmUpSteps = 2;       // first touches of memory, kernels' first
 constexpr int kMeasuredSteps = 5;     // enough for a median
 constexpr double kDrift = 0.2;        // of the measured step from the planned one, before it is planned anew
 constexpr double kWorthwhile = 0.99;  // a new plan must be better by so much
-
-// REQUIRES: not empty.
-double median_of(std::vector<double> samples) {
-  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-  std::nth_element(samples.begin(), middle, samples.end());
-  return *middle;
-}
 
 }  // namespace
 

@@ -8,6 +8,7 @@
 
 #include "graph/message_file.h"
 #include "scheduler.pb.h"
+#include "skua/scheduler/median.h"
 
 namespace skua {
 
@@ -15,14 +16,6 @@ namespace {
 
 bool is_time(double seconds) {
   return std::isfinite(seconds) && seconds > 0;
-}
-
-// REQUIRES: not empty.
-double median_of(std::vector<double> samples) {
-  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-  std::nth_element(samples.begin(), middle, samples.end());
-  if (samples.size() % 2 == 1) return *middle;
-  return (*std::max_element(samples.begin(), middle) + *middle) / 2;
 }
 
 }  // namespace

@@ -13,10 +13,6 @@ namespace {
 
 using Edge = std::pair<StepTaskId, StepTaskId>;
 
-constexpr std::size_t align(std::size_t bytes) {
-  return (bytes + MemoryPlan::kAlignment - 1) / MemoryPlan::kAlignment * MemoryPlan::kAlignment;
-}
-
 // One piece of storage in one memory, and every task that reads or writes it there.
 struct Item {
   DatumId root;
@@ -145,7 +141,8 @@ class Layout {
 
   Item& item(DatumId root, MemoryId memory) {
     const auto [it, added] = item_of_.try_emplace({root, memory}, items_.size());
-    if (added) items_.push_back({root, memory, align(sizes_.value_bytes(graph_.datum(root).value, memory)), {}, 0});
+    if (added)
+      items_.push_back({root, memory, MemoryPlan::align(sizes_.value_bytes(graph_.datum(root).value, memory)), {}, 0});
     return items_[it->second];
   }
 
@@ -174,7 +171,7 @@ class Layout {
   }
 
   std::size_t reserve(MemoryId memory, std::size_t bytes) {
-    return std::exchange(arena_bytes[memory.index()], arena_bytes[memory.index()] + align(bytes));
+    return std::exchange(arena_bytes[memory.index()], arena_bytes[memory.index()] + MemoryPlan::align(bytes));
   }
 
   // Whether `next` may lie where `last` lay, at the price of dependencies that cost no parallelism: all that touches
@@ -299,7 +296,7 @@ class Layout {
       if (graph_.task(id).kind == TaskKind::kUpdate) continue;
       std::size_t bytes = 0;
       for (const auto data : {graph_.inputs(id), graph_.outputs(id)}) {
-        for (DatumId datum : data) bytes += align(sizes_.value_bytes(graph_.datum(datum).value, memory));
+        for (DatumId datum : data) bytes += MemoryPlan::align(sizes_.value_bytes(graph_.datum(datum).value, memory));
       }
       most = std::max(most, bytes);
     }

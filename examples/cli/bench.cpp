@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "command.h"
+#include "skua/scheduler/median.h"
 #include "skua/scheduler/report.h"
 
 namespace skua::cli {
@@ -25,12 +26,6 @@ struct Options {
   std::string report;
   bool json = false;
 };
-
-double median_of(std::vector<double> samples) {
-  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-  std::nth_element(samples.begin(), middle, samples.end());
-  return *middle;
-}
 
 // Wall-clock seconds from the end of one step to the end of the next: reading the batch and all else included.
 class StepTimer final : public Callback {

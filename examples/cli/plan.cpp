@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "planning.h"
+#include "skua/scheduler/median.h"
 #include "skua/scheduler/report.h"
 
 namespace skua::cli {
@@ -84,7 +85,7 @@ struct Outcome {
   std::vector<double> seconds;  // sorted
   std::vector<int> steals;      // likewise
   StepTrace first;              // of the first seed
-  [[nodiscard]] double median() const { return seconds[seconds.size() / 2]; }
+  [[nodiscard]] double median() const { return median_of(seconds); }
 };
 
 Outcome simulate_seeds(const SimulateOptions& options, const PlannedStep& step) {

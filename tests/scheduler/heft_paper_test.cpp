@@ -1,5 +1,6 @@
 // HEFT on the example of its paper: 10 tasks, 3 processors. Source: Topcuoglu, Hariri, Wu, "Performance-effective and
 // low-complexity task scheduling for heterogeneous computing", IEEE TPDS 13(3), 2002, figures 2 and 3.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -51,7 +52,7 @@ Graph example_graph() {
       edges.emplace_back(edge.from, edge.to);
     }
     const Op op{"heft_example", {{"outputs", outputs}, {"task", std::int64_t{task}}}};
-    const std::vector<ValueId> made = graph.add_node(op, inputs, "n" + std::to_string(task + 1));
+    const std::vector<ValueId> made = graph.add_node(op, inputs, fmt::format("n{}", task + 1));
     for (std::size_t i = 0; i < edges.size(); ++i) values[edges[i]] = made[i];
   }
   return graph;
@@ -64,7 +65,7 @@ Cluster example_cluster() {
   std::vector<LinkSpec> links;
   for (int p = 0; p <= kProcessors; ++p) {
     if (p > 0) {
-      const std::string name = "P" + std::to_string(p);
+      const std::string name = fmt::format("P{}", p);
       devices.push_back({name, name, MemoryId(p), 1, 1, 0, false});
       memories.push_back({name, 1e9});
     }

@@ -41,6 +41,9 @@ class MemoryPlan {
   [[nodiscard]] std::size_t staging_offset(LaneId lane) const { return staging_offsets_[lane.index()]; }
 
   static constexpr std::size_t kAlignment = 64;
+  [[nodiscard]] static constexpr std::size_t align(std::size_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  }
 
  private:
   std::vector<std::size_t> arena_bytes_;
