@@ -43,9 +43,13 @@ std::unique_ptr<Policy> make_policy(const std::string& name, const PolicyOptions
 Plan plan_with(const std::string& policy, const TaskGraph& graph, const Cluster& cluster, const CostModel& model,
                const PolicyOptions& options) {
   Plan plan = make_policy(policy, options)->make_plan(graph, cluster, model);
+  const CostTable costs(graph, cluster, model);
+  Plan blank = blank_plan(costs);
   if (plan.policy.empty()) plan.policy = policy;
+  if (plan.graph_fingerprint.empty()) plan.graph_fingerprint = std::move(blank.graph_fingerprint);
+  if (plan.device_names.empty()) plan.device_names = std::move(blank.device_names);
   validate(plan, graph, cluster);
-  plan.predicted_seconds = predicted_seconds(plan, CostTable(graph, cluster, model));
+  plan.predicted_seconds = predicted_seconds(plan, costs);
   return plan;
 }
 

@@ -11,6 +11,7 @@
 
 #include "graph/small_graphs.h"
 #include "scheduler/tiny_step.h"
+#include "skua/scheduler/policy.h"
 #include "skua/scheduler/simulator.h"
 
 namespace skua::test {
@@ -139,7 +140,7 @@ CostModel uneven_costs(const TaskGraph& graph, Random& random) {
   return model;
 }
 
-TEST(LowerBound, IsNeverAboveTheBestSchedule) {
+TEST(LowerBound, IsNeverAboveTheBestScheduleNorThatAbovePolicies) {
   Random random(11);
   int tight = 0;
   for (const Graph& step : {chain_graph(), fork_join_graph()}) {
@@ -150,11 +151,16 @@ TEST(LowerBound, IsNeverAboveTheBestSchedule) {
         std::vector<DeviceSpec> devices = base.devices();
         if (attempt > 0) devices[1].kind = "slow";
         const Cluster cluster("uneven", devices, base.memories(), base.links());
-        const CostTable costs(graph, cluster, attempt == 0 ? tiny_costs(graph) : uneven_costs(graph, random));
+        const CostModel model = attempt == 0 ? tiny_costs(graph) : uneven_costs(graph, random);
+        const CostTable costs(graph, cluster, model);
         const double bound = lower_bound_seconds(costs);
         const double optimum = optimum_seconds(graph, cluster, costs);
         ASSERT_LE(bound, optimum * (1 + 1e-12));
         ASSERT_GT(bound, 0);
+        for (const char* policy : {"single", "greedy", "heft", "auto"}) {
+          const double planned = plan_with(policy, graph, cluster, model).predicted_seconds;
+          ASSERT_GE(planned, optimum * (1 - 1e-12)) << policy;
+        }
         tight += bound > 0.999 * optimum ? 1 : 0;
       }
     }

@@ -30,7 +30,8 @@ struct Plan {
 };
 
 // Throws std::invalid_argument saying what is wrong: another graph's plan, a task without a place, a device that the
-// cluster does not have, a priority that is not finite.
+// cluster does not have, a priority that is not finite, a sum (kReduce) outside the memory of its left operand, which
+// is that of the device on which the producer of its storage's first datum is planned.
 void validate(const Plan& plan, const TaskGraph& graph, const Cluster& cluster);
 
 // Plan files: protobuf, JSON where the name ends in ".json", else binary. load throws std::invalid_argument.

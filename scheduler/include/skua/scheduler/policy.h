@@ -1,5 +1,6 @@
 // Policies (planners): pure functions from a task graph, a cluster and costs to a plan.
-// A new policy is one file and one line in the registry, or a register_policy call from outside.
+// A new policy is one file and one line in the registry, or a register_policy call from outside. Registration is for
+// start-up, before other threads look policies up; the rest may be called from any thread.
 #pragma once
 
 #include <functional>
@@ -14,8 +15,9 @@ namespace skua {
 class Policy {
  public:
   virtual ~Policy() = default;
-  // Returns a valid plan; predicted_seconds need not be set. Deterministic. Throws std::invalid_argument where the
-  // policy cannot serve this graph or cluster.
+  // Returns a plan that is valid, but for policy, graph_fingerprint and device_names, which may be left empty, and
+  // predicted_seconds: plan_with fills them in. Deterministic. Throws std::invalid_argument where the policy cannot
+  // serve this graph or cluster.
   [[nodiscard]] virtual Plan make_plan(const TaskGraph& graph, const Cluster& cluster,
                                        const CostModel& model) const = 0;
 };
