@@ -179,11 +179,10 @@ class Executor::Impl {
   std::pair<double, double> gain_of(Lane& thief, Lane& victim) {
     if (victim.ready.empty() || !stealable(schedule_, victim.ready.offered().id, thief.id)) return {0, 0};
     const ReadyEntry& entry = victim.ready.offered();
-    const double wait = std::max(0.0, victim.expected_finish - seconds_since_start()) + victim.ready.backlog_seconds() -
-                        entry.estimated_seconds;
+    const double wait = victim.ready.offered_wait_seconds(victim.expected_finish - seconds_since_start());
     const StealQuery query =
         make_steal_query(schedule_, costs_, entry.id, victim.id, thief.id, wait, Random(seed_, draws_++).bits());
-    return {steal_rule_->gain(query), query.fetch_seconds + query.run_seconds + query.return_seconds};
+    return {steal_rule_->gain(query), query.thief_seconds()};
   }
 
   bool steal(Lane& thief, ReadyEntry& entry) {
@@ -202,14 +201,9 @@ class Executor::Impl {
     lane.busy = true;
     lane.current = id;
     TaskRecord& record = trace_->records[id.index()];
-    const StepTask& task = schedule_.task(id);
     record.lane = lane.id;
     record.start_seconds = seconds_since_start();
-    if (task.is_copy()) {
-      record.copied_bytes = schedule_.graph().datum(task.datum).bytes;
-    } else if (task.lane != lane.id) {
-      record.copied_bytes = stolen_bytes(schedule_, id, lane.id);
-    }
+    record.copied_bytes = moved_bytes(schedule_, id, lane.id);
     if (stopping_) return end_task(lane, nullptr);
     try {
       launcher_->launch(id, lane.id, lane);
@@ -253,7 +247,7 @@ class Executor::Impl {
   void wake_thieves() {
     if (steal_rule_ == nullptr) return;
     for (Lane& lane : lanes_) {
-      if (!lane.armed && !lane.busy && best_offer(lane).gain > 0) arm(lane);
+      if (!lane.armed && has_work(lane)) arm(lane);
     }
   }
 

@@ -107,7 +107,6 @@ class Session::Impl final : private Launcher {
 
   const Schedule& schedule() const { return schedule_; }
   const CostTable& costs() const { return costs_; }
-  const Plan& plan() const { return plan_; }
 
   SessionStats stats() const {
     SessionStats stats;
@@ -302,9 +301,6 @@ const Schedule& Session::schedule() const {
 }
 const CostTable& Session::costs() const {
   return impl_->costs();
-}
-const Plan& Session::plan() const {
-  return impl_->plan();
 }
 SessionStats Session::stats() const {
   return impl_->stats();

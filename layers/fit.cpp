@@ -85,7 +85,6 @@ void Sequential::Impl::check_resumed(const FitOptions& options) const {
 int Sequential::Impl::micro_batches_for(const Sequential& self, std::int64_t batch_size) const {
   if (options_.micro_batches != 0) return options_.micro_batches;
   if (batch_size == state_.batch_size) return state_.micro_batches;
-  if (options_.policy == "replay") return load_plan(options_.plan_file).micro_batches;
   return choose_micro_batches(self, batch_size, devices_.cluster, first_costs_, options_.policy,
                               {options_.plan_file, options_.plan_seconds});
 }
@@ -163,6 +162,10 @@ void Sequential::Impl::end_epoch(Sequential& self, const FitOptions& options, co
 int choose_micro_batches(const Sequential& model, std::int64_t batch_size, const Cluster& cluster,
                          const CostModel& costs, const std::string& policy, const PolicyOptions& options) {
   constexpr double kWorthwhile = 0.999;  // more micro-batches must be better by so much
+  if (policy == "replay") {
+    (void)make_policy(policy, options);  // says what is wrong where there is no plan file
+    return load_plan(options.plan_file).micro_batches;
+  }
   PolicyOptions clockless = options;
   clockless.plan_seconds = std::numeric_limits<double>::infinity();
   const auto most = static_cast<std::int64_t>(4 * cluster.device_count());

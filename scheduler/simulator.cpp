@@ -87,8 +87,7 @@ class Simulation {
       if (victim == thief || lane.ready.empty()) continue;
       const ReadyEntry& entry = lane.ready.offered();
       if (!stealable(schedule_, entry.id, thief)) continue;
-      const double wait =
-          std::max(0.0, lane.expected_finish - now_) + lane.ready.backlog_seconds() - entry.estimated_seconds;
+      const double wait = lane.ready.offered_wait_seconds(lane.expected_finish - now_);
       const StealQuery query = make_steal_query(schedule_, costs_, entry.id, victim, thief, wait, draws_.bits());
       const double gain = options_.steal_rule->gain(query);
       if (gain > best_gain) {
@@ -102,17 +101,14 @@ class Simulation {
 
   void start(const ReadyEntry& entry, LaneId lane_id, const StealQuery* theft) {
     LaneState& lane = lanes_[lane_id.index()];
-    const StepTask& task = schedule_.task(entry.id);
     TaskRecord& record = trace_.records[entry.id.index()];
     double expected = entry.estimated_seconds;
     double actual = true_seconds(entry.id, lane_id);
     if (theft != nullptr) {
-      expected = theft->fetch_seconds + theft->run_seconds + theft->return_seconds;
+      expected = theft->thief_seconds();
       actual += theft->fetch_seconds + theft->return_seconds;
-      record.copied_bytes = stolen_bytes(schedule_, entry.id, lane_id);
-    } else if (task.is_copy()) {
-      record.copied_bytes = schedule_.graph().datum(task.datum).bytes;
     }
+    record.copied_bytes = moved_bytes(schedule_, entry.id, lane_id);
     record.lane = lane_id;
     record.start_seconds = now_;
     record.finish_seconds = now_ + actual;

@@ -30,8 +30,7 @@ class CostRule final : public StealRule {
  public:
   [[nodiscard]] double gain(const StealQuery& query) const override {
     const double margin = std::max(kMarginOfRun * query.run_seconds, kMinMarginSeconds);
-    return query.victim_wait_seconds + query.victim_run_seconds -
-           (query.fetch_seconds + query.run_seconds + query.return_seconds + margin);
+    return query.victim_wait_seconds + query.victim_run_seconds - (query.thief_seconds() + margin);
   }
 
  private:
@@ -87,9 +86,11 @@ StealQuery make_steal_query(const Schedule& schedule, const CostTable& costs, St
   return query;
 }
 
-double stolen_bytes(const Schedule& schedule, StepTaskId task, LaneId thief) {
+double moved_bytes(const Schedule& schedule, StepTaskId id, LaneId lane) {
+  const StepTask& task = schedule.task(id);
+  if (task.is_copy()) return schedule.graph().datum(task.datum).bytes;
   double bytes = 0;
-  for_each_move(schedule, task, thief,
+  for_each_move(schedule, id, lane,
                 [&](DatumId datum, MemoryId, MemoryId) { bytes += schedule.graph().datum(datum).bytes; });
   return bytes;
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <stdexcept>
 
 #include "command.h"
 #include "skua/scheduler/median.h"
@@ -53,13 +52,7 @@ struct Side {
 
 // Each repeat trains every side in turn, so that a slower moment of the machine meets all of them.
 std::vector<Side> measure(const Options& options) {
-  if (options.steps < 20)
-    throw std::invalid_argument(fmt::format("[--steps] expected 20 or more, got {}", options.steps));
-  if (options.repeats < 1)
-    throw std::invalid_argument(fmt::format("[--repeats] expected 1 or more, got {}", options.repeats));
   const auto largest = std::max_element(options.devices.begin(), options.devices.end());
-  if (largest == options.devices.end())
-    throw std::invalid_argument("[--devices] expected counts such as 1,2, got none");
   int micro_batches = micro_batches_of(options.micro_batches);
   if (micro_batches == 0) {
     micro_batches =
@@ -179,8 +172,12 @@ CLI::App& add_bench(CLI::App& bench, const std::string& name, const std::string&
   add_batch_options(command, options->batch, options->micro_batches);
   add_policy_options(command, options->policy, options->plan_seconds);
   add_stealing_option(command, options->stealing);
-  command.add_option("--steps", options->steps, "Of each side in each repeat")->capture_default_str();
-  command.add_option("--repeats", options->repeats, "Times that the sides take turns")->capture_default_str();
+  command.add_option("--steps", options->steps, "Of each side in each repeat")
+      ->check(at_least(20))
+      ->capture_default_str();
+  command.add_option("--repeats", options->repeats, "Times that the sides take turns")
+      ->check(at_least(1))
+      ->capture_default_str();
   add_json_option(command, options->json);
   return command;
 }

@@ -75,8 +75,6 @@ void check(const SimulateOptions& options) {
   };
   expect_share("--noise", options.noise);
   expect_share("--cost-error", options.cost_error);
-  if (options.seeds < 1)
-    throw std::invalid_argument(fmt::format("[--seeds] expected 1 or more, got {}", options.seeds));
   expect_writable("--trace", options.trace);
   expect_writable("--report", options.report);
 }
@@ -178,7 +176,9 @@ void add_simulate_command(CLI::App& program) {
       ->capture_default_str();
   command.add_option("--straggler", options->stragglers, "DEVICE:FACTOR, a device that is slower than planned")
       ->take_all();
-  command.add_option("--seeds", options->seeds, "Simulate with so many seeds")->capture_default_str();
+  command.add_option("--seeds", options->seeds, "Simulate with so many seeds")
+      ->check(at_least(1))
+      ->capture_default_str();
   command.add_option("--trace", options->trace, "Write Chrome trace events (opens in Perfetto)");
   command.add_option("--report", options->report, "Write an HTML report");
   command.add_flag("--placements", options->placements, "List every task's place in the JSON");

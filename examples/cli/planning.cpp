@@ -12,10 +12,8 @@ PlannedStep::PlannedStep(const PlanRequest& request) : request_(request), cluste
   if (!request_.profile.empty()) model_costs_ = CostModel::load(request_.profile);
   const Sequential model = make_model(request_.model);
   const PolicyOptions options{request_.plan_file, request_.plan_seconds};
-  (void)make_policy(request_.policy, options);
   const auto start = std::chrono::steady_clock::now();
   int micro_batches = micro_batches_of(request_.micro_batches);
-  if (micro_batches == 0 && request_.policy == "replay") micro_batches = load_plan(request_.plan_file).micro_batches;
   if (micro_batches == 0) {
     micro_batches = choose_micro_batches(model, request_.batch, cluster_, model_costs_, request_.policy, options);
   }

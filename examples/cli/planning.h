@@ -31,11 +31,9 @@ class PlannedStep {
   PlannedStep& operator=(const PlannedStep&) = delete;
 
   [[nodiscard]] const Cluster& cluster() const { return cluster_; }
-  [[nodiscard]] const TaskGraph& tasks() const { return *tasks_; }
   [[nodiscard]] const Plan& plan() const { return plan_; }
   [[nodiscard]] const Schedule& schedule() const { return *schedule_; }
   [[nodiscard]] const CostTable& costs() const { return *costs_; }
-  [[nodiscard]] double lower_bound() const { return lower_bound_; }
   [[nodiscard]] double gap_percent(double makespan_seconds) const {
     return (makespan_seconds / lower_bound_ - 1) * 100;
   }

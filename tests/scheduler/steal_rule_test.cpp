@@ -63,8 +63,8 @@ TEST(StealQuery, CountsWhatMoves) {
   EXPECT_DOUBLE_EQ(relu.victim_run_seconds, 1);
   EXPECT_EQ(relu.victim_wait_seconds, 12);
   EXPECT_EQ(relu.random, 34U);
-  EXPECT_DOUBLE_EQ(stolen_bytes(chains.schedule, StepTaskId(0), kB), 8000);
-  EXPECT_EQ(stolen_bytes(chains.schedule, StepTaskId(0), kA), 0);
+  EXPECT_DOUBLE_EQ(moved_bytes(chains.schedule, StepTaskId(0), kB), 8000);
+  EXPECT_EQ(moved_bytes(chains.schedule, StepTaskId(0), kA), 0);
 }
 
 TEST(StealQuery, NothingMovesWithinOneMemory) {
@@ -73,7 +73,7 @@ TEST(StealQuery, NothingMovesWithinOneMemory) {
   EXPECT_EQ(sigmoid.fetch_seconds, 0);
   EXPECT_EQ(sigmoid.return_seconds, 0);
   EXPECT_DOUBLE_EQ(sigmoid.run_seconds, 2);
-  EXPECT_EQ(stolen_bytes(chains.schedule, StepTaskId(1), kB), 0);
+  EXPECT_EQ(moved_bytes(chains.schedule, StepTaskId(1), kB), 0);
 }
 
 // loss = mean(w) with its update: the gradient of w is summed over two micro-batches.

@@ -140,7 +140,7 @@ class MaxPool {
 
 class MaxPoolForward final : public Kernel {
  public:
-  explicit MaxPoolForward(MaxPool pool) : pool_(std::move(pool)) {}
+  explicit MaxPoolForward(const MaxPool& pool) : pool_(pool) {}
   void run(const KernelArguments& arguments) override {
     pool_.forward(arguments.in(0), arguments.out(0), arguments.out_ints(1));
   }
@@ -151,7 +151,7 @@ class MaxPoolForward final : public Kernel {
 
 class MaxPoolBackward final : public Kernel {
  public:
-  explicit MaxPoolBackward(MaxPool pool) : pool_(std::move(pool)) {}
+  explicit MaxPoolBackward(const MaxPool& pool) : pool_(pool) {}
   void run(const KernelArguments& arguments) override {
     pool_.backward(arguments.in(0), arguments.in_ints(1), arguments.out(0));
   }

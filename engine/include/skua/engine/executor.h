@@ -3,7 +3,6 @@
 // run() is called by one thread at a time, which sleeps until the step has ended.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "skua/engine/device.h"

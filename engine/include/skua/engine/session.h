@@ -43,7 +43,6 @@ class Session {
 
   [[nodiscard]] const Schedule& schedule() const;
   [[nodiscard]] const CostTable& costs() const;
-  [[nodiscard]] const Plan& plan() const;
   [[nodiscard]] SessionStats stats() const;
   // Adds the trace's measured times to the cost model.
   void observe(const StepTrace& trace, CostModel& model) const;

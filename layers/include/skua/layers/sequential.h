@@ -63,7 +63,7 @@ class Sequential {
 
 // The micro-batch count for which the policy's plan has the shortest simulated step: of the divisors of the batch up to
 // four per device. Does not depend on anything measured but what `costs` holds, nor on the clock: the policy gets no
-// time limit, whatever `options` says.
+// time limit, whatever `options` says. For the policy "replay", the plan file's count.
 [[nodiscard]] int choose_micro_batches(const Sequential& model, std::int64_t batch_size, const Cluster& cluster,
                                        const CostModel& costs, const std::string& policy,
                                        const PolicyOptions& options = {});

@@ -24,7 +24,6 @@ class ReadyQueue {
   void reserve(std::size_t tasks) { heap_.reserve(tasks); }
   [[nodiscard]] bool empty() const { return heap_.empty(); }
   [[nodiscard]] std::size_t size() const { return heap_.size(); }
-  [[nodiscard]] double backlog_seconds() const { return backlog_seconds_; }
 
   void push(const ReadyEntry& entry) {
     heap_.push_back(entry);
@@ -40,6 +39,10 @@ class ReadyQueue {
   // empty.
   [[nodiscard]] const ReadyEntry& offered() const { return heap_.back(); }
   ReadyEntry pop_offered() { return take_back(); }
+  // Until the owner is expected to come to it, after what keeps it busy and all else that is ready.
+  [[nodiscard]] double offered_wait_seconds(double busy_seconds) const {
+    return std::max(0.0, busy_seconds) + backlog_seconds_ - offered().estimated_seconds;
+  }
 
  private:
   static bool worse(const ReadyEntry& a, const ReadyEntry& b) { return b.before(a); }

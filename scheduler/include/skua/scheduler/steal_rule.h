@@ -18,6 +18,8 @@ struct StealQuery {
   double victim_wait_seconds = 0;  // until the victim is expected to start it
   double victim_run_seconds = 0;   // on the victim
   std::uint64_t random = 0;        // for rules that draw
+
+  [[nodiscard]] double thief_seconds() const { return fetch_seconds + run_seconds + return_seconds; }
 };
 
 class StealRule {
@@ -40,8 +42,8 @@ class StealRule {
                                           LaneId victim, LaneId thief, double victim_wait_seconds,
                                           std::uint64_t random);
 
-// Bytes that a theft moves: inputs from, and outputs to, the memory that the plan wants the task in. 0 within one
-// memory.
-[[nodiscard]] double stolen_bytes(const Schedule& schedule, StepTaskId task, LaneId thief);
+// Bytes that running a task on a lane moves: by a copy its datum; by a theft inputs from, and outputs to, the memory
+// that the plan wants the task in; 0 within one memory.
+[[nodiscard]] double moved_bytes(const Schedule& schedule, StepTaskId task, LaneId lane);
 
 }  // namespace skua
