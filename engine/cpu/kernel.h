@@ -19,6 +19,7 @@ struct KernelArguments {
   std::span<void* const> outputs;
   void* scratch;  // Kernel::scratch_bytes(), aligned to 64
   const StepContext& context;
+  int micro_batch;
 
   [[nodiscard]] const float* in(std::size_t i) const { return static_cast<const float*>(inputs[i]); }
   [[nodiscard]] const std::int32_t* in_ints(std::size_t i) const { return static_cast<const std::int32_t*>(inputs[i]); }
