@@ -13,10 +13,10 @@ namespace {
 
 using Marks = std::vector<bool>;
 
-// Values that a parameter leads to through float32 values.
-Marks depends_on_parameter(const Graph& graph) {
+// Values that one of the parameters leads to through float32 values.
+Marks depends_on(const Graph& graph, const std::vector<ValueId>& parameters) {
   Marks marks(graph.value_count());
-  for (const ValueId parameter : graph.values_of(ValueKind::kParameter)) marks[parameter.index()] = true;
+  for (const ValueId parameter : parameters) marks[parameter.index()] = true;
   for (const Node& node : graph.nodes()) {
     const bool marked =
         std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) { return marks[v.index()]; });
@@ -29,7 +29,8 @@ Marks depends_on_parameter(const Graph& graph) {
 
 class Reverse {
  public:
-  explicit Reverse(Graph graph) : graph_(std::move(graph)), wanted_(depends_on_parameter(graph_)) {
+  Reverse(Graph graph, std::vector<ValueId> parameters)
+      : graph_(std::move(graph)), parameters_(std::move(parameters)), wanted_(depends_on(graph_, parameters_)) {
     contributions_.resize(graph_.value_count());
   }
 
@@ -42,7 +43,7 @@ class Reverse {
     for (std::int64_t i = last; i >= 0; --i) visit(NodeId(i));
 
     std::map<ValueId, ValueId> gradients;
-    for (const ValueId parameter : graph_.values_of(ValueKind::kParameter)) {
+    for (const ValueId parameter : parameters_) {
       if (!contributions_[parameter.index()].empty()) gradients[parameter] = finish(parameter);
     }
     return gradients;
@@ -121,7 +122,7 @@ class Reverse {
     const NodeId producer = graph_.value(contribution).producer;
     if (!producer.valid() || graph_.node(producer).phase != Phase::kBackward) return true;
     std::ptrdiff_t uses = 0;
-    for (const ValueId parameter : graph_.values_of(ValueKind::kParameter)) {
+    for (const ValueId parameter : parameters_) {
       const auto& parts = contributions_[parameter.index()];
       uses += std::count(parts.begin(), parts.end(), contribution);
     }
@@ -139,6 +140,7 @@ class Reverse {
   }
 
   Graph graph_;
+  std::vector<ValueId> parameters_;
   Marks wanted_;
   std::vector<std::vector<ValueId>> contributions_;  // by value: gradients of the loss through each use, last use first
 };
@@ -146,6 +148,10 @@ class Reverse {
 }  // namespace
 
 std::map<ValueId, ValueId> append_gradients(Graph& graph, ValueId loss) {
+  return append_gradients(graph, loss, graph.values_of(ValueKind::kParameter));
+}
+
+std::map<ValueId, ValueId> append_gradients(Graph& graph, ValueId loss, const std::vector<ValueId>& parameters) {
   if (!loss.valid() || loss.index() >= graph.value_count()) {
     throw std::invalid_argument(fmt::format("[append_gradients] expected a value of the graph, got id {}", loss.value));
   }
@@ -154,7 +160,7 @@ std::map<ValueId, ValueId> append_gradients(Graph& graph, ValueId loss) {
     throw std::invalid_argument(fmt::format("[append_gradients {}] expected a float32 scalar loss, got {}", value.name,
                                             value.type.to_string()));
   }
-  Reverse reverse(graph);
+  Reverse reverse(graph, parameters);
   auto gradients = reverse.run(loss);
   graph = reverse.take();
   return gradients;

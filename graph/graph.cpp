@@ -66,8 +66,15 @@ ValueId Graph::add_state(const std::string& name, ValueId parameter) {
 
 void Graph::check_kinds(const Node& node) const {
   const bool is_update = static_cast<bool>(op_definition(node.op.type).states);
-  if (is_update != (node.phase == Phase::kUpdate)) {
-    fail("expected {}, got another phase", is_update ? "phase kUpdate" : "phase kForward or kBackward");
+  if (is_update && node.phase != Phase::kUpdate) fail("expected phase kUpdate, got another phase");
+  for (const ValueId input : node.inputs) {
+    const NodeId producer = value(input).producer;
+    const bool updating = producer.valid() && this->node(producer).phase == Phase::kUpdate;
+    if (updating && node.phase != Phase::kUpdate)
+      fail("expected phase kUpdate to read {}, got another phase", value(input).name);
+    if (node.phase == Phase::kUpdate && !is_update) {
+      expect_kind(value(input), ValueKind::kIntermediate, "what is read in phase kUpdate before updates");
+    }
   }
   if (!is_update) return;
   const auto expect_input = [&](std::size_t i, ValueKind kind, const char* what) {

@@ -31,7 +31,7 @@ struct TaskGraph::Builder {
     for (const Node& node : graph.nodes()) {
       if (node.phase != Phase::kUpdate) continue;
       for (ValueId input : node.inputs) {
-        if (graph.value(input).kind == ValueKind::kIntermediate && summed.count(input) == 0) add_reduces(input);
+        if (is_gradient(input) && summed.count(input) == 0) add_reduces(input);
       }
     }
     add_updates();
@@ -41,6 +41,12 @@ struct TaskGraph::Builder {
   }
 
  private:
+  // Whether an input of an update-phase node is made by each micro-batch.
+  bool is_gradient(ValueId value) const {
+    const NodeId producer = graph.value(value).producer;
+    return producer.valid() && graph.node(producer).phase != Phase::kUpdate;
+  }
+
   CostKeyId key_of(CostKey key) {
     const CostKeyId next(static_cast<std::int64_t>(result.cost_keys_.size()));
     const auto [known, is_new] = known_keys.emplace(key.signature, next);
@@ -154,6 +160,7 @@ struct TaskGraph::Builder {
 
   void add_updates() {
     std::vector<DatumId> inputs;
+    std::vector<DatumId> outputs;
     for (std::size_t n = 0; n < graph.node_count(); ++n) {
       const Node& node = graph.nodes()[n];
       if (node.phase != Phase::kUpdate) continue;
@@ -163,8 +170,13 @@ struct TaskGraph::Builder {
         inputs.push_back(sum != summed.end() ? sum->second : first_datum(input, 0));
       }
       const NodeId node_id(static_cast<std::int64_t>(n));
-      add_task({TaskKind::kUpdate, node_id, {}, kWholeStep, -1, node_keys[n]}, inputs);
-      result.outputs_.add_row({});
+      const TaskId id = add_task({TaskKind::kUpdate, node_id, {}, kWholeStep, -1, node_keys[n]}, inputs);
+      outputs.clear();
+      for (ValueId output : node.outputs) {
+        outputs.push_back(add_datum(output, kWholeStep, id, {}));
+        for (std::size_t m = 0; m < micro_batches; ++m) first_datum(output, m) = outputs.back();
+      }
+      result.outputs_.add_row(outputs);
     }
   }
 
@@ -177,7 +189,7 @@ struct TaskGraph::Builder {
       for (DatumId input : result.inputs(id)) {
         const Datum& datum = result.datum(input);
         if (datum.producer.valid()) before.push_back(datum.producer);
-        if (!is_update || datum.micro_batch != kWholeStep) continue;
+        if (!is_update || datum.micro_batch != kWholeStep || datum.producer.valid()) continue;
         // The update changes parameters and states in place: after all others that read them.
         for (TaskId reader : result.consumers(input)) {
           if (reader < id) before.push_back(reader);

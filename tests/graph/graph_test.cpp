@@ -51,6 +51,19 @@ TEST(Graph, OutputNames) {
   EXPECT_NE(message_of([&] { graph.add_node(max_pool2d({2, 2}, {1, 1}), {x}, "p", Phase::kForward, {"c", "c"}); }), "");
 }
 
+TEST(Graph, TheUpdatePhaseIsReadByItselfAlone) {
+  Graph graph;
+  const ValueId x = graph.add_input("x", {{2}});
+  const ValueId p = graph.add_parameter("p", {2});
+  const ValueId g = graph.add_node({"relu", {}}, {x}, "g").at(0);
+  const ValueId clipped = graph.add_node({"tanh", {}}, {g}, "clipped", Phase::kUpdate).at(0);
+  EXPECT_EQ(message_of([&] {
+              graph.add_node({"relu", {}}, {clipped}, "late", Phase::kBackward);
+            }),
+            "[relu late] expected phase kUpdate to read clipped, got another phase");
+  EXPECT_EQ(message_of([&] { graph.add_node(sgd(0), {p, clipped}, "p.update", Phase::kUpdate); }), "");
+}
+
 TEST(Graph, UpdatesTakeTheirParameterItsGradientAndItsStates) {
   Graph graph;
   const ValueId x = graph.add_input("x", {{2}});
@@ -62,8 +75,9 @@ TEST(Graph, UpdatesTakeTheirParameterItsGradientAndItsStates) {
     return message_of([&] { graph.add_node(op, std::move(inputs), "u", phase); });
   };
   EXPECT_EQ(update(sgd(0), {p, g}, Phase::kForward), "[sgd_update u] expected phase kUpdate, got another phase");
-  EXPECT_EQ(update({"relu", {}}, {g}, Phase::kUpdate),
-            "[relu u] expected phase kForward or kBackward, got another phase");
+  EXPECT_EQ(update({"relu", {}}, {p}, Phase::kUpdate),
+            "[relu u] [value p] expected what is read in phase kUpdate before updates to be an intermediate, got a "
+            "parameter");
   EXPECT_EQ(update(sgd(0), {g, g}, Phase::kUpdate),
             "[sgd_update u] [value g] expected an update's first input to be a parameter, got an intermediate");
   EXPECT_EQ(update(sgd(0), {p, x}, Phase::kUpdate),

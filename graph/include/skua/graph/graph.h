@@ -20,8 +20,9 @@ enum class ValueKind : std::uint8_t {
   kIntermediate,  // computed by a node, one instance per micro-batch
 };
 
-// Nodes of kForward and kBackward run once per micro-batch, nodes of kUpdate once per step, in place, after the
-// gradients of all micro-batches have been summed.
+// Nodes of kForward and kBackward run once per micro-batch, nodes of kUpdate once per step, on gradients that have been
+// summed over all micro-batches: the updates themselves, which work in place, and what is computed from gradients before
+// (clipping).
 enum class Phase : std::uint8_t { kForward, kBackward, kUpdate };
 
 struct Value {
@@ -50,8 +51,9 @@ class Graph {
 
   // Appends a node; its output types come from the operator's shape rule. Output i is named `name` (i == 0) or
   // `name:i`, unless `output_names` says otherwise. Throws std::invalid_argument "[conv2d conv1] expected ..., got ..."
-  // where the operator is unknown or its inputs do not fit. Update operators, and only they, take phase kUpdate: their
-  // inputs are a parameter, an intermediate (its gradient) and states of that parameter.
+  // where the operator is unknown or its inputs do not fit. Update operators take phase kUpdate; their inputs are a
+  // parameter, an intermediate (its gradient) and states of that parameter. Other nodes of that phase read intermediates
+  // alone, and nodes of other phases read nothing that it makes.
   std::vector<ValueId> add_node(Op op, std::vector<ValueId> inputs, const std::string& name,
                                 Phase phase = Phase::kForward, const std::vector<std::string>& output_names = {});
   void rename_value(ValueId value, const std::string& name);

@@ -20,7 +20,7 @@ inline constexpr int kWholeStep = -1;  // micro-batch of what exists once per st
 
 // kCompute: one node for one micro-batch. kReduce: gradient of `micro_batch` += gradient of `other_micro_batch`, in
 // place; the tree over the micro-batch index is fixed (distance 1, 2, 4, ...), so sums do not depend on the schedule.
-// kUpdate: one update node, once.
+// kUpdate: one node of the update phase, once.
 enum class TaskKind : std::uint8_t { kCompute, kReduce, kUpdate };
 
 struct Task {
@@ -53,8 +53,8 @@ struct CostKey {
 class TaskGraph {
  public:
   // REQUIRES: micro_batches >= 1 (std::invalid_argument otherwise). The graph is for one micro-batch; gradients read by
-  // update nodes are summed over all of them, so where there are several, nothing but updates may read or keep those
-  // (std::invalid_argument otherwise). An update runs after every task that reads the parameter.
+  // nodes of the update phase are summed over all of them, so where there are several, nothing else may read or keep
+  // those (std::invalid_argument otherwise). An update runs after every task that reads the parameter.
   TaskGraph(const Graph& graph, int micro_batches);
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
@@ -65,8 +65,8 @@ class TaskGraph {
   [[nodiscard]] const Datum& datum(DatumId id) const { return data_[id.index()]; }
   [[nodiscard]] const std::vector<CostKey>& cost_keys() const { return cost_keys_; }
 
-  // What a task reads and what it makes, in the node's order. A reduce reads (left, right); an update reads its node's
-  // inputs with the summed gradient and makes nothing.
+  // What a task reads and what it makes, in the node's order. A reduce reads (left, right); a node of the update
+  // phase reads the summed gradients.
   [[nodiscard]] std::span<const DatumId> inputs(TaskId id) const { return inputs_.row(id.index()); }
   [[nodiscard]] std::span<const DatumId> outputs(TaskId id) const { return outputs_.row(id.index()); }
   [[nodiscard]] std::span<const TaskId> consumers(DatumId id) const { return consumers_.row(id.index()); }
