@@ -15,8 +15,9 @@ using Registry = std::map<std::string, OpDefinition>;
 
 Registry built_in() {
   Registry registry;
-  for (const auto family : {ops::conv2d_ops, ops::max_pool2d_ops, ops::dense_ops, ops::elementwise_ops, ops::shape_ops,
-                            ops::reduce_ops, ops::classification_ops, ops::update_ops}) {
+  for (const auto family : {ops::conv2d_ops, ops::pool2d_ops, ops::dense_ops, ops::elementwise_ops, ops::shape_ops,
+                            ops::reduce_ops, ops::classification_ops, ops::loss_ops, ops::normalization_ops,
+                            ops::recurrent_ops, ops::random_ops, ops::array_ops, ops::update_ops}) {
     for (OpDefinition& definition : family()) registry.emplace(definition.type, std::move(definition));
   }
   return registry;

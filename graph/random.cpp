@@ -5,24 +5,6 @@
 
 namespace skua {
 
-std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
-  // Multipliers and Weyl increments of Salmon et al., table 2 and section 4.3.
-  constexpr std::uint64_t kMultiplier0 = 0xD2511F53;
-  constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57;
-  constexpr std::uint32_t kWeyl0 = 0x9E3779B9;
-  constexpr std::uint32_t kWeyl1 = 0xBB67AE85;
-  const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
-  const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t product0 = kMultiplier0 * counter[0];
-    const std::uint64_t product1 = kMultiplier1 * counter[2];
-    counter = {high(product1) ^ counter[1] ^ key[0], low(product1), high(product0) ^ counter[3] ^ key[1],
-               low(product0)};
-    key = {key[0] + kWeyl0, key[1] + kWeyl1};
-  }
-  return counter;
-}
-
 std::uint32_t Random::bits() {
   const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
   const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
@@ -52,6 +34,21 @@ double Random::normal() {
   // Box and Muller, "A note on the generation of random normal deviates", 1958; 1 - u keeps the logarithm finite.
   const double radius = std::sqrt(-2 * std::log(1 - uniform()));
   return radius * std::cos(2 * std::numbers::pi * uniform());
+}
+
+std::uint32_t dropout_threshold(double rate) {
+  return static_cast<std::uint32_t>(rate * 0x1p32);
+}
+
+std::array<double, 4> normal_draws(const std::array<std::uint32_t, 4>& bits) {
+  std::array<double, 4> values{};
+  for (std::size_t i = 0; i < 4; i += 2) {
+    const double radius = std::sqrt(-2 * std::log((static_cast<double>(bits[i]) + 1) * 0x1p-32));
+    const double angle = 2 * std::numbers::pi * static_cast<double>(bits[i + 1]) * 0x1p-32;
+    values[i] = radius * std::cos(angle);
+    values[i + 1] = radius * std::sin(angle);
+  }
+  return values;
 }
 
 }  // namespace skua

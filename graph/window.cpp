@@ -96,7 +96,7 @@ void expect_covering(const char* axis, std::int64_t extent, std::int64_t before,
   }
 }
 
-Window2d max_pool2d_window(const Op& op, const Shape& x) {
+Window2d pool_window(const Op& op, const Shape& x) {
   Window2d window;
   read_strides_and_padding(op, window);
   const auto& kernel = ops::small_integers(op, "window", 2, 1);
@@ -137,11 +137,11 @@ Window2d backward_weight_window(const Op& op, TypeSpan inputs) {
   return window;
 }
 
-Window2d pool_backward_window(const Op& op, TypeSpan inputs) {
-  ops::expect_inputs(inputs, 2, 2);
-  const Window2d window = max_pool2d_window(op, shape_attribute(op, "input_shape"));
+Window2d pool_backward_window(const Op& op, TypeSpan inputs, bool indices) {
+  ops::expect_inputs(inputs, indices ? 2 : 1, indices ? 2 : 1);
+  const Window2d window = pool_window(op, shape_attribute(op, "input_shape"));
   ops::expect_shape("dy", window.output_shape(), ops::float_shape("dy", inputs[0]));
-  ops::expect_shape("indices", window.output_shape(), ops::int_shape("indices", inputs[1]));
+  if (indices) ops::expect_shape("indices", window.output_shape(), ops::int_shape("indices", inputs[1]));
   return window;
 }
 
@@ -151,10 +151,11 @@ Window2d window_of(const Op& op, std::span<const ValueType> inputs) {
   if (op.type == "conv2d") return forward_conv2d_window(op, inputs);
   if (op.type == "conv2d_backward_data") return backward_data_window(op, inputs);
   if (op.type == "conv2d_backward_weight") return backward_weight_window(op, inputs);
-  if (op.type == "max_pool2d_backward") return pool_backward_window(op, inputs);
-  if (op.type == "max_pool2d") {
+  if (op.type == "max_pool2d_backward") return pool_backward_window(op, inputs, true);
+  if (op.type == "average_pool2d_backward") return pool_backward_window(op, inputs, false);
+  if (op.type == "max_pool2d" || op.type == "average_pool2d") {
     ops::expect_inputs(inputs, 1, 1);
-    return max_pool2d_window(op, ops::float_shape("input", inputs[0], kImage));
+    return pool_window(op, ops::float_shape("input", inputs[0], kImage));
   }
   throw std::invalid_argument(fmt::format("expected a convolution or pooling, got '{}'", op.type));
 }

@@ -52,6 +52,7 @@ void save_state(const TrainingState& state, const std::string& model, const std:
   file.set_batch_size(state.batch_size);
   file.set_micro_batches(state.micro_batches);
   file.set_seed(state.seed);
+  file.set_learning_rate_factor(state.learning_rate_factor);
   put(state.weights, *file.mutable_weights());
   put(state.states, *file.mutable_states());
   file.set_checksum(checksum_of(file));
@@ -79,6 +80,7 @@ TrainingState load_state(const std::string& model, const std::string& directory)
     state.batch_size = file.batch_size();
     state.micro_batches = file.micro_batches();
     state.seed = file.seed();
+    state.learning_rate_factor = file.learning_rate_factor();
     return state;
   };
   return load_message<proto::Checkpoint>(path_in(directory), FileForm::kBinary, "checkpoint", "a checkpoint", convert);

@@ -18,8 +18,8 @@ void expect_at_least(const char* option, Number least, Number got) {
 
 }  // namespace
 
-void check_options(const CompileOptions& options, const Architecture& architecture) {
-  (void)evaluation_graph(architecture, 1, options.loss, 1);  // a model without layers, a loss that does not fit
+void check_options(const CompileOptions& options, const Blueprint& blueprint) {
+  (void)blueprint.training_graph(1, 1, options);  // a model without layers, a loss or an update that does not fit
   (void)make_policy(options.policy, {options.plan_file, options.plan_seconds});
   (void)make_steal_rule(options.stealing);
   if (options.micro_batches < 0) {
@@ -32,8 +32,8 @@ void check_options(const CompileOptions& options, const Architecture& architectu
   }
 }
 
-void check_options(const FitOptions& options, const Dataset& data, const Architecture& architecture) {
-  check_data(data, architecture);
+void check_options(const FitOptions& options, const Dataset& data, const ModelGraph& model) {
+  check_data(data, model);
   check_batch(options.batch_size);
   if (data.size() < options.batch_size) {
     throw std::invalid_argument(
@@ -45,19 +45,23 @@ void check_options(const FitOptions& options, const Dataset& data, const Archite
   for (const Callback* callback : options.callbacks) {
     if (callback == nullptr) throw std::invalid_argument("[callbacks] expected callbacks, got a null pointer");
   }
-  if (options.validation != nullptr) check_data(*options.validation, architecture);
+  if (options.validation != nullptr) check_data(*options.validation, model);
 }
 
-void check_data(const Dataset& data, const Architecture& architecture) {
-  if (data.feature_shape() != architecture.input_shape) {
-    throw std::invalid_argument(fmt::format("[data] expected samples {}, got {}", architecture.input_shape.to_string(),
-                                            data.feature_shape().to_string()));
+void check_data(const Dataset& data, const ModelGraph& model) {
+  const auto sample = [&](ValueId id) { return sample_of(model.graph.value(id).type); };
+  if (data.feature_type() != sample(model.features)) {
+    throw std::invalid_argument(fmt::format("[data] expected samples {}, got {}", sample(model.features).to_string(),
+                                            data.feature_type().to_string()));
   }
-  const ModelGraph model = forward_graph(architecture, 1);
+  if (model.labels.valid() && data.label_type() != sample(model.labels)) {
+    throw std::invalid_argument(fmt::format("[data] expected labels {}, got {}", sample(model.labels).to_string(),
+                                            data.label_type().to_string()));
+  }
   const Shape& prediction = model.graph.value(model.prediction).type.shape;
-  if (prediction[1] < data.classes()) {
-    throw std::invalid_argument(
-        fmt::format("[data] expected at most {} classes, got {}", prediction[1], data.classes()));
+  const std::int64_t classes = prediction[prediction.rank() - 1];
+  if (model.labels.valid() && data.classes() > classes) {
+    throw std::invalid_argument(fmt::format("[data] expected at most {} classes, got {}", classes, data.classes()));
   }
   if (data.size() < 1) throw std::invalid_argument("[data] expected samples, got none");
 }
@@ -65,12 +69,6 @@ void check_data(const Dataset& data, const Architecture& architecture) {
 void check_batch(std::int64_t batch_size) {
   if (batch_size >= 1) return;
   throw std::invalid_argument(fmt::format("[batch] expected 1 or more samples, got {}", batch_size));
-}
-
-Shape batch_shape(std::int64_t samples, const Shape& sample) {
-  std::vector<std::int64_t> extents = sample.extents();
-  extents.insert(extents.begin(), samples);
-  return Shape(std::move(extents));
 }
 
 }  // namespace skua

@@ -21,11 +21,12 @@ class Images final : public Dataset {
         description_(std::move(description)) {}
 
   [[nodiscard]] std::int64_t size() const override { return static_cast<std::int64_t>(labels_.size()); }
-  [[nodiscard]] Shape feature_shape() const override { return shape_; }
+  [[nodiscard]] ValueType feature_type() const override { return {shape_}; }
+  [[nodiscard]] ValueType label_type() const override { return {{}, DType::kInt32}; }
   [[nodiscard]] int classes() const override { return classes_; }
   [[nodiscard]] std::string description() const override { return description_; }
 
-  void read(std::span<const std::int64_t> rows, Tensor& features, Tensor& labels) const override {
+  void read(std::span<const std::int64_t> rows, Tensor& features, Tensor& labels, std::int64_t) const override {
     const std::int64_t count = shape_.elements();
     const std::span<float> values = features.floats();
     const std::span<std::int32_t> classes = labels.ints();

@@ -1,4 +1,4 @@
-// Sequential::evaluate and predict.
+// Model::evaluate and predict.
 #include <fmt/format.h>
 
 #include <array>
@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include "checks.h"
-#include "sequential_impl.h"
+#include "model_impl.h"
 
 namespace skua {
 namespace {
@@ -31,51 +31,52 @@ void for_each_batch(std::int64_t size, std::int64_t batch_size, MakeEvaluator ma
 
 }  // namespace
 
-Metrics Sequential::Impl::evaluate(const Dataset& data, std::int64_t batch_size) {
+Metrics Model::Impl::evaluate(const Dataset& data, std::int64_t batch_size) {
   require_compiled();
-  check_data(data, architecture_);
+  const auto graph = [&](std::int64_t samples) { return blueprint_->evaluation_graph(samples, options_); };
+  const ModelGraph model = graph(1);
+  check_data(data, model);
   check_batch(batch_size);
   const auto make = [&](std::int64_t count) {
-    return Evaluator(architecture_, options_.loss, devices_, count, state().weights);
+    return Evaluator(graph, devices_, count, state().weights, options_.seed);
   };
-  Metrics metrics;
+  Totals totals(model);
   for_each_batch(data.size(), batch_size, make, [&](Evaluator& evaluator, Rows rows) {
-    Tensor features(ValueType{batch_shape(rows.count, architecture_.input_shape)});
-    Tensor labels(ValueType{{rows.count}, DType::kInt32});
+    Tensor features(batch_of(rows.count, data.feature_type()));
+    Tensor labels(batch_of(rows.count, data.label_type()));
     std::vector<std::int64_t> indices(static_cast<std::size_t>(rows.count));
     std::iota(indices.begin(), indices.end(), rows.first);
     data.read(indices, features, labels);
-    const BatchResult result = evaluator.run(features, labels);
-    metrics.loss += result.loss;
-    metrics.accuracy += result.correct;
+    evaluator.run(features, &labels, rows.first);
+    const StepResult result = evaluator.result();
+    totals.add(result, result.loss / static_cast<double>(rows.count), rows.count);
   });
-  metrics.samples = data.size();
-  metrics.loss /= static_cast<double>(data.size());
-  metrics.accuracy /= static_cast<double>(data.size());
-  return metrics;
+  return {totals.loss(), totals.metrics(), data.size()};
 }
 
-Tensor Sequential::Impl::predict(const Tensor& features, std::int64_t batch_size) {
+Tensor Model::Impl::predict(const Tensor& features, std::int64_t batch_size) {
   require_compiled();
   check_batch(batch_size);
+  const auto graph = [&](std::int64_t samples) { return blueprint_->prediction_graph(samples); };
+  const ModelGraph one = graph(1);
+  const ValueType sample = sample_of(one.graph.value(one.features).type);
   const Shape& given = features.shape();
-  if (given.rank() == 0 || features.type() != ValueType{batch_shape(given[0], architecture_.input_shape)}) {
-    throw std::invalid_argument(fmt::format("[predict] expected float32 features (N,...) of samples {}, got {}",
-                                            architecture_.input_shape.to_string(), features.type().to_string()));
+  if (given.rank() == 0 || features.type() != batch_of(given[0], sample)) {
+    throw std::invalid_argument(fmt::format("[predict] expected features (N,...) of samples {}, got {}",
+                                            sample.to_string(), features.type().to_string()));
   }
   const std::int64_t samples = given[0];
   const std::size_t sample_bytes = features.bytes() / static_cast<std::size_t>(samples);
   const auto make = [&](std::int64_t count) {
-    return Evaluator(architecture_, options_.loss, devices_, count, state().weights);
+    return Evaluator(graph, devices_, count, state().weights, options_.seed);
   };
-  const ModelGraph model = forward_graph(architecture_, samples);
-  Tensor predictions(model.graph.value(model.prediction).type);
+  Tensor predictions(batch_of(samples, sample_of(one.graph.value(one.prediction).type)));
   const std::size_t prediction_bytes = predictions.bytes() / static_cast<std::size_t>(samples);
   for_each_batch(samples, batch_size, make, [&](Evaluator& evaluator, Rows rows) {
     const auto first = static_cast<std::size_t>(rows.first);
-    Tensor part(ValueType{batch_shape(rows.count, architecture_.input_shape)});
+    Tensor part(batch_of(rows.count, sample));
     std::memcpy(part.data(), features.data() + first * sample_bytes, part.bytes());
-    (void)evaluator.run(part, Tensor(ValueType{{rows.count}, DType::kInt32}));
+    evaluator.run(part, nullptr, rows.first);
     const Tensor prediction = evaluator.prediction();
     std::memcpy(predictions.data() + first * prediction_bytes, prediction.data(), prediction.bytes());
   });

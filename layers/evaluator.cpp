@@ -10,23 +10,26 @@ constexpr std::int64_t kMostMicroBatches = 8;
 
 }  // namespace
 
-Evaluator::Evaluator(const Architecture& architecture, const Loss& loss, DeviceSet& devices, std::int64_t batch_size,
-                     const std::map<std::string, Tensor>& weights) {
+Evaluator::Evaluator(const std::function<ModelGraph(std::int64_t samples)>& make, DeviceSet& devices,
+                     std::int64_t batch_size, const std::map<std::string, Tensor>& weights, std::uint64_t seed)
+    : seed_(seed) {
   std::int64_t micro_batches = kMostMicroBatches;
   while (batch_size % micro_batches != 0) --micro_batches;
-  model_ = evaluation_graph(architecture, batch_size / micro_batches, loss, 1);
+  model_ = make(batch_size / micro_batches);
   model_.graph.mark_output(model_.prediction);
   tasks_ = std::make_unique<TaskGraph>(model_.graph, static_cast<int>(micro_batches));
   const Plan plan = plan_with("data_parallel", *tasks_, devices.cluster, CostModel());
   session_ = std::make_unique<Session>(*tasks_, devices, plan, CostModel(), "none");
-  for (const auto& [name, tensor] : weights) session_->set_value(model_.graph.find_value(name), tensor);
+  for (const auto& [name, tensor] : weights) {
+    const ValueId parameter = model_.graph.find_value(name);
+    if (parameter.valid()) session_->set_value(parameter, tensor);
+  }
 }
 
-BatchResult Evaluator::run(const Tensor& features, const Tensor& labels) {
+void Evaluator::run(const Tensor& features, const Tensor* labels, std::int64_t batch) {
   inputs_[model_.features] = &features;
-  inputs_[model_.labels] = &labels;
-  session_->run(inputs_, {});
-  return result_of(model_, *session_);
+  if (model_.labels.valid()) inputs_[model_.labels] = labels;
+  session_->run(inputs_, {batch, 0, seed_});
 }
 
 Tensor Evaluator::prediction() const {

@@ -1,28 +1,33 @@
 // Forward passes of a model with given weights, in batches of one size.
 #pragma once
 
+#include <functional>
 #include <memory>
 
-#include "model_graph.h"
+#include "blueprint.h"
 #include "skua/engine/session.h"
 
 namespace skua {
 
 class Evaluator {
  public:
-  // The batch is cut into as many equal micro-batches as it divides into, up to eight, for the devices to share.
-  // `devices` must outlive the evaluator.
-  Evaluator(const Architecture& architecture, const Loss& loss, DeviceSet& devices, std::int64_t batch_size,
-            const std::map<std::string, Tensor>& weights);
+  // `make` gives the graph of so many samples. The batch is cut into as many equal micro-batches as it divides into, up
+  // to eight, for the devices to share. `devices` must outlive the evaluator. `seed` is that of noise.
+  Evaluator(const std::function<ModelGraph(std::int64_t samples)>& make, DeviceSet& devices, std::int64_t batch_size,
+            const std::map<std::string, Tensor>& weights, std::uint64_t seed);
 
-  BatchResult run(const Tensor& features, const Tensor& labels);
-  [[nodiscard]] Tensor prediction() const;  // of the last run
+  // The batch's number tells noise of one from that of another. Labels may be null where the model needs none.
+  void run(const Tensor& features, const Tensor* labels, std::int64_t batch);
+  [[nodiscard]] StepResult result() const { return result_of(model_, *session_); }  // REQUIRES: a graph with a loss
+  [[nodiscard]] Tensor prediction() const;
+  [[nodiscard]] const ModelGraph& model() const { return model_; }
 
  private:
   ModelGraph model_;
   std::unique_ptr<TaskGraph> tasks_;
   std::unique_ptr<Session> session_;
   std::map<ValueId, const Tensor*> inputs_;
+  std::uint64_t seed_;
 };
 
 }  // namespace skua

@@ -1,4 +1,4 @@
-// Sequential::fit.
+// Model::fit.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 #include "checks.h"
-#include "sequential_impl.h"
+#include "model_impl.h"
 
 namespace skua {
 namespace {
@@ -45,10 +45,10 @@ using Seconds = std::chrono::duration<double>;
 
 }  // namespace
 
-History Sequential::Impl::fit(Sequential& self, const Dataset& data, const FitOptions& options) {
+History Model::Impl::fit(Model& self, const Dataset& data, const FitOptions& options) {
   require_compiled();
   require_no_training("fit");
-  check_options(options, data, architecture_);
+  check_options(options, data, blueprint_->evaluation_graph(1, options_));
   check_resumed(options);
   begin_training(self, data, options);
   const Raised training(training_);
@@ -69,7 +69,7 @@ History Sequential::Impl::fit(Sequential& self, const Dataset& data, const FitOp
   return history;
 }
 
-void Sequential::Impl::check_resumed(const FitOptions& options) const {
+void Model::Impl::check_resumed(const FitOptions& options) const {
   if (!resumed_) return;
   if (options.batch_size != state_.batch_size) {
     throw std::invalid_argument(
@@ -82,18 +82,16 @@ void Sequential::Impl::check_resumed(const FitOptions& options) const {
 }
 
 // Never by what this model has measured: the count is part of the numerics.
-int Sequential::Impl::micro_batches_for(const Sequential& self, std::int64_t batch_size) const {
+int Model::Impl::micro_batches_for(const Model& self, std::int64_t batch_size) const {
   if (options_.micro_batches != 0) return options_.micro_batches;
   if (batch_size == state_.batch_size) return state_.micro_batches;
-  return choose_micro_batches(self, batch_size, devices_.cluster, first_costs_, options_.policy,
-                              {options_.plan_file, options_.plan_seconds});
+  return choose_micro_batches(self, options_, batch_size, devices_.cluster, first_costs_);
 }
 
-void Sequential::Impl::begin_training(const Sequential& self, const Dataset& data, const FitOptions& options) {
+void Model::Impl::begin_training(const Model& self, const Dataset& data, const FitOptions& options) {
   const int micro_batches = micro_batches_for(self, options.batch_size);
-  auto trainer = std::make_unique<Trainer>(
-      skua::training_graph(architecture_, options.batch_size, micro_batches, options_.loss, options_.optimizer),
-      micro_batches, options_, devices_, costs_, options.trace_steps);
+  auto trainer = std::make_unique<Trainer>(blueprint_->training_graph(options.batch_size, micro_batches, options_),
+                                           micro_batches, options_, devices_, costs_, options.trace_steps);
   trainer->import_state(state());
   trainer_ = std::move(trainer);
   report_ = TrainingReport();
@@ -107,35 +105,35 @@ void Sequential::Impl::begin_training(const Sequential& self, const Dataset& dat
   state_.micro_batches = micro_batches;
 }
 
-EpochLogs Sequential::Impl::train_epoch(Sequential& self, const Dataset& data, const FitOptions& options,
-                                        std::int64_t steps, const std::vector<Callback*>& callbacks) {
+EpochLogs Model::Impl::train_epoch(Model& self, const Dataset& data, const FitOptions& options, std::int64_t steps,
+                                   const std::vector<Callback*>& callbacks) {
   const std::int64_t batch_size = options.batch_size;
   const std::int64_t batches = data.size() / batch_size;
   const std::vector<std::int64_t> order = sample_order(data.size(), options.shuffle, state_.seed, state_.epoch);
-  Tensor features(ValueType{batch_shape(batch_size, architecture_.input_shape)});
-  Tensor labels(ValueType{{batch_size}, DType::kInt32});
+  Tensor features(batch_of(batch_size, data.feature_type()));
+  Tensor labels(batch_of(batch_size, data.label_type()));
+  Totals totals(trainer_->model());
   EpochLogs logs;
   logs.epoch = static_cast<int>(state_.epoch) + 1;
   const auto start = std::chrono::steady_clock::now();
   for (std::int64_t i = 0; i < steps && !any_stops(callbacks); ++i) {
     const auto first = static_cast<std::size_t>(state_.position * batch_size);
-    data.read(std::span(order).subspan(first, static_cast<std::size_t>(batch_size)), features, labels);
-    const BatchResult result = trainer_->step(features, labels, state_.step);
+    data.read(std::span(order).subspan(first, static_cast<std::size_t>(batch_size)), features, labels, state_.epoch);
+    logs.learning_rate = learning_rate();
+    const StepResult result = trainer_->step(features, labels, state_.step, logs.learning_rate);
     ahead_ = true;
     ++state_.step;
     ++state_.position;
-    logs.samples += batch_size;
-    logs.loss += result.loss * static_cast<double>(batch_size);
-    logs.accuracy += result.correct;
+    totals.add(result, result.loss, batch_size);
     final_loss_ = result.loss;
-    const auto samples = static_cast<double>(logs.samples);
-    const StepLogs step_logs{logs.epoch,  state_.position,     batches,
-                             result.loss, logs.loss / samples, logs.accuracy / samples};
+    const StepLogs step_logs{logs.epoch,    state_.position,  batches,           result.loss,
+                             totals.loss(), totals.metrics(), logs.learning_rate};
     for (Callback* callback : callbacks) callback->on_step_end(self, step_logs);
   }
   logs.seconds = Seconds(std::chrono::steady_clock::now() - start).count();
-  logs.loss /= static_cast<double>(logs.samples);
-  logs.accuracy /= static_cast<double>(logs.samples);
+  logs.samples = totals.samples();
+  logs.loss = totals.loss();
+  logs.metrics = totals.metrics();
   if (state_.position == batches) {
     ++state_.epoch;
     state_.position = 0;
@@ -144,8 +142,8 @@ EpochLogs Sequential::Impl::train_epoch(Sequential& self, const Dataset& data, c
   return logs;
 }
 
-void Sequential::Impl::end_epoch(Sequential& self, const FitOptions& options, const std::vector<Callback*>& callbacks,
-                                 EpochLogs& logs) {
+void Model::Impl::end_epoch(Model& self, const FitOptions& options, const std::vector<Callback*>& callbacks,
+                            EpochLogs& logs) {
   trainer_->end_epoch();
   train_seconds_ += logs.seconds;
   report_ = trainer_->report();
@@ -154,27 +152,27 @@ void Sequential::Impl::end_epoch(Sequential& self, const FitOptions& options, co
   if (options.validation != nullptr) {
     const Metrics metrics = evaluate(*options.validation, std::min(options.batch_size, options.validation->size()));
     logs.validation_loss = metrics.loss;
-    logs.validation_accuracy = metrics.accuracy;
+    logs.validation_metrics = metrics.metrics;
   }
   for (Callback* callback : callbacks) callback->on_epoch_end(self, logs);
 }
 
-int choose_micro_batches(const Sequential& model, std::int64_t batch_size, const Cluster& cluster,
-                         const CostModel& costs, const std::string& policy, const PolicyOptions& options) {
+int choose_micro_batches(const Model& model, const CompileOptions& options, std::int64_t batch_size,
+                         const Cluster& cluster, const CostModel& costs) {
   constexpr double kWorthwhile = 0.999;  // more micro-batches must be better by so much
-  if (policy == "replay") {
-    (void)make_policy(policy, options);  // says what is wrong where there is no plan file
+  PolicyOptions policy{options.plan_file, options.plan_seconds};
+  if (options.policy == "replay") {
+    (void)make_policy(options.policy, policy);  // says what is wrong where there is no plan file
     return load_plan(options.plan_file).micro_batches;
   }
-  PolicyOptions clockless = options;
-  clockless.plan_seconds = std::numeric_limits<double>::infinity();
+  policy.plan_seconds = std::numeric_limits<double>::infinity();
   const auto most = static_cast<std::int64_t>(4 * cluster.device_count());
   int best = 1;
   double best_seconds = 0;
   for (int count = 1; count <= std::min(batch_size, most); ++count) {
     if (batch_size % count != 0) continue;
-    const TaskGraph tasks(model.training_graph(batch_size, count), count);
-    const double seconds = plan_with(policy, tasks, cluster, costs, clockless).predicted_seconds;
+    const TaskGraph tasks(model.training_graph(batch_size, count, options), count);
+    const double seconds = plan_with(options.policy, tasks, cluster, costs, policy).predicted_seconds;
     if (count > 1 && seconds >= best_seconds * kWorthwhile) continue;
     best = count;
     best_seconds = seconds;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <stdexcept>
 
 #include "skua/scheduler/median.h"
@@ -63,12 +64,12 @@ void Trainer::export_state(TrainingState& state) const {
   for (ValueId id : graph.values_of(ValueKind::kState)) state.states[graph.value(id).name] = session_->value(id);
 }
 
-BatchResult Trainer::step(const Tensor& features, const Tensor& labels, std::int64_t step) {
+StepResult Trainer::step(const Tensor& features, const Tensor& labels, std::int64_t step, double learning_rate) {
   inputs_[model_.features] = &features;
-  inputs_[model_.labels] = &labels;
-  const StepContext context{step, static_cast<float>(options_.optimizer.learning_rate), options_.seed};
+  if (model_.labels.valid()) inputs_[model_.labels] = &labels;
+  const StepContext context{step, static_cast<float>(learning_rate), options_.seed};
   session_->run(inputs_, context, &trace_);
-  const BatchResult result = result_of(model_, *session_);
+  const StepResult result = result_of(model_, *session_);
   ++steps_;
   measure(trace_);
   return result;
@@ -129,7 +130,28 @@ TrainingReport Trainer::report() const {
   }
   report.traces.assign(last_traces_.begin(), last_traces_.end());
   report.schedule = &session_->schedule();
+  report.layer_devices = layer_devices();
   return report;
+}
+
+std::map<std::string, std::string> Trainer::layer_devices() const {
+  std::map<std::string, std::set<DeviceId>> devices;
+  for (std::size_t i = 0; i < tasks_.task_count(); ++i) {
+    const Task& task = tasks_.task(TaskId(static_cast<std::int64_t>(i)));
+    if (task.kind != TaskKind::kCompute) continue;
+    const std::string& node = model_.graph.node(task.node).name;
+    for (const LayerInfo& layer : model_.layers) {
+      if (node == layer.name || node.starts_with(layer.name + ".")) {
+        devices[layer.name].insert(plan_.placements[i].device);
+      }
+    }
+  }
+  std::map<std::string, std::string> names;
+  for (const auto& [layer, ids] : devices) {
+    std::string& text = names[layer];
+    for (const DeviceId id : ids) text += (text.empty() ? "" : ", ") + devices_.cluster.device(id).name;
+  }
+  return names;
 }
 
 }  // namespace skua

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "model_graph.h"
+#include "blueprint.h"
 #include "skua/engine/session.h"
 #include "training_state.h"
 
@@ -21,16 +21,19 @@ class Trainer {
   void import_state(const TrainingState& state);
   void export_state(TrainingState& state) const;
 
-  BatchResult step(const Tensor& features, const Tensor& labels, std::int64_t step);
+  // Labels are not read where the model needs none.
+  StepResult step(const Tensor& features, const Tensor& labels, std::int64_t step, double learning_rate);
   // Plans anew if steps take much longer or shorter than planned.
   void end_epoch();
   // Of the steps so far, but for what only the caller knows: seconds, final_loss.
   [[nodiscard]] TrainingReport report() const;
+  [[nodiscard]] const ModelGraph& model() const { return model_; }
 
  private:
   void make_session();
   void plan_anew();
   [[nodiscard]] double simulated_seconds(const Plan& plan) const;
+  [[nodiscard]] std::map<std::string, std::string> layer_devices() const;
   void measure(const StepTrace& trace);
 
   ModelGraph model_;

@@ -18,9 +18,10 @@ struct TrainingState {
   std::int64_t batch_size = 0;            // of the last fit; 0: none yet
   int micro_batches = 0;                  // likewise
   std::uint64_t seed = 0;
+  double learning_rate_factor = 1;
 };
 
-// `model` tells one architecture from another. Errors as Sequential::save_checkpoint and load_checkpoint say.
+// `model` tells one architecture from another. Errors as Model::save_checkpoint and load_checkpoint say.
 void save_state(const TrainingState& state, const std::string& model, const std::string& directory);
 [[nodiscard]] TrainingState load_state(const std::string& model, const std::string& directory);
 

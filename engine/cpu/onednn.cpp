@@ -126,6 +126,12 @@ dnnl::inner_product_backward_weights::primitive_desc inner_product_backward_weig
           inner_product(size, bias)};
 }
 
+void multiply(const ProductSize& size, const Matrix& a, const Matrix& b, float beta, float* y, std::int64_t y_stride) {
+  dnnl::error::wrap_c_api(dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', size.rows, size.columns,
+                                     size.inner, 1.0F, a.data, a.stride, b.data, b.stride, beta, y, y_stride),
+                          "could not multiply matrices");
+}
+
 Execution reorder(const MemoryDesc& from, const MemoryDesc& to) {
   const dnnl::reorder::primitive_desc desc(engine(), from, engine(), to, user_scratchpad());
   return {dnnl::reorder(desc), desc, std::vector<int>{DNNL_ARG_FROM, DNNL_ARG_TO}};

@@ -51,6 +51,20 @@ struct DenseSize {
 [[nodiscard]] dnnl::inner_product_backward_weights::primitive_desc inner_product_backward_weights(const DenseSize& size,
                                                                                                   bool bias);
 
+// A row-major matrix of `stride` elements a row, or its transpose.
+struct Matrix {
+  const float* data;
+  bool transposed = false;
+  std::int64_t stride = 0;
+};
+struct ProductSize {
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t inner = 0;
+};
+// y (rows,columns) = a (rows,inner) by b (inner,columns), plus `beta` times y; y is row-major. Throws dnnl::error.
+void multiply(const ProductSize& size, const Matrix& a, const Matrix& b, float beta, float* y, std::int64_t y_stride);
+
 // From DNNL_ARG_FROM to DNNL_ARG_TO.
 [[nodiscard]] Execution reorder(const MemoryDesc& from, const MemoryDesc& to);
 

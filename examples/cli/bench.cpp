@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <stdexcept>
 
 #include "command.h"
 #include "skua/scheduler/median.h"
@@ -15,7 +16,7 @@ namespace {
 struct Options {
   std::string model;
   std::vector<int> devices = {1, 2};
-  std::int64_t batch = 128;
+  std::optional<std::int64_t> batch;  // otherwise the model's
   std::string micro_batches = "auto";
   std::string policy = "auto";
   double plan_seconds = 10;
@@ -29,8 +30,8 @@ struct Options {
 // Wall-clock seconds from the end of one step to the end of the next: reading the batch and all else included.
 class StepTimer final : public Callback {
  public:
-  void on_train_begin(Sequential&) override { last_ = Clock::now(); }
-  void on_step_end(Sequential&, const StepLogs&) override {
+  void on_train_begin(Model&) override { last_ = Clock::now(); }
+  void on_step_end(Model&, const StepLogs&) override {
     const auto now = Clock::now();
     seconds.push_back(std::chrono::duration<double>(now - last_).count());
     last_ = now;
@@ -44,36 +45,41 @@ class StepTimer final : public Callback {
 
 struct Side {
   int devices = 1;
-  Sequential model;
+  Model model;
   std::vector<double> step_seconds;  // medians by repeat, wall clock
   std::vector<double> makespans;     // medians by repeat, first task to last
   std::vector<double> predictions;   // by repeat
 };
 
 // Each repeat trains every side in turn, so that a slower moment of the machine meets all of them.
-std::vector<Side> measure(const Options& options) {
+std::vector<Side> measure(Options& options) {
   const auto largest = std::max_element(options.devices.begin(), options.devices.end());
+  const models::Recipe& recipe = models::recipe(options.model);
+  if (!recipe.data) throw std::invalid_argument(fmt::format("[bench] expected a model with data, got {}", recipe.name));
+  const std::int64_t batch = options.batch.value_or(recipe.batch_size);
+  options.batch = batch;
+  CompileOptions compile = recipe.compile;
+  compile.policy = options.policy;
+  compile.plan_seconds = options.plan_seconds;
+  compile.stealing = options.stealing;
   int micro_batches = micro_batches_of(options.micro_batches);
   if (micro_batches == 0) {
     micro_batches =
-        choose_micro_batches(make_model(options.model), options.batch, make_cluster(fmt::format("cpu:{}", *largest)),
-                             CostModel(), options.policy, {"", options.plan_seconds});
+        choose_micro_batches(recipe.make(), compile, batch, make_cluster(fmt::format("cpu:{}", *largest)), CostModel());
   }
-  const DatasetPair data = datasets::synthetic_digits(std::max<std::int64_t>(4096, options.batch), 1);
+  compile.micro_batches = micro_batches;
+  const DatasetPair data = recipe.data("");
   std::vector<Side> sides;
   for (int count : options.devices) {
-    sides.push_back({count, make_model(options.model), {}, {}, {}});
-    sides.back().model.compile({.devices = fmt::format("cpu:{}", count),
-                                .policy = options.policy,
-                                .plan_seconds = options.plan_seconds,
-                                .stealing = options.stealing,
-                                .micro_batches = micro_batches});
+    sides.push_back({count, recipe.make(), {}, {}, {}});
+    compile.devices = fmt::format("cpu:{}", count);
+    sides.back().model.compile(compile);
   }
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
     for (Side& side : sides) {
       StepTimer timer;
       side.model.fit(*data.train,
-                     {.batch_size = options.batch, .steps = options.steps, .callbacks = {&timer}, .verbose = false});
+                     {.batch_size = batch, .steps = options.steps, .callbacks = {&timer}, .verbose = false});
       side.step_seconds.push_back(median_of(timer.seconds));
       side.makespans.push_back(side.model.report().median_step_seconds);
       side.predictions.push_back(side.model.report().plan.predicted_seconds);
@@ -86,7 +92,7 @@ std::vector<Side> measure(const Options& options) {
 nlohmann::json head(const Options& options, const std::vector<Side>& sides, const char* what) {
   return {{"bench", what},
           {"model", options.model},
-          {"batch", options.batch},
+          {"batch", *options.batch},
           {"micro_batches", sides.front().model.report().plan.micro_batches},
           {"policy", options.policy},
           {"stealing", options.stealing},
@@ -103,7 +109,7 @@ void print_head(const nlohmann::json& object) {
              object["machine"]["cores"].get<int>(), object["machine"]["date"].get<std::string>());
 }
 
-void speedup(const Options& options) {
+void speedup(Options options) {
   expect_writable("--report", options.report);
   const std::vector<Side> sides = measure(options);
   nlohmann::json object = head(options, sides, "speedup");
@@ -137,7 +143,7 @@ void speedup(const Options& options) {
 }
 
 // The simulated step of the plan, by times measured in the first steps, against the measured step.
-void fidelity(const Options& options) {
+void fidelity(Options options) {
   const std::vector<Side> sides = measure(options);
   nlohmann::json object = head(options, sides, "fidelity");
   std::vector<std::vector<std::string>> rows{{"devices", "measured", "simulated", "error", "error by repeat"}};

@@ -19,7 +19,7 @@ void add_json_option(CLI::App& command, bool& json) {
 }
 
 void add_model_argument(CLI::App& command, std::string& model) {
-  command.add_option("model", model, fmt::format("One of: {}", fmt::join(model_names(), ", ")))->required();
+  command.add_option("model", model, fmt::format("One of: {}", fmt::join(models::names(), ", ")))->required();
 }
 
 void add_policy_options(CLI::App& command, std::string& policy, double& plan_seconds) {
@@ -36,8 +36,8 @@ void add_stealing_option(CLI::App& command, std::string& stealing) {
       ->capture_default_str();
 }
 
-void add_batch_options(CLI::App& command, std::int64_t& batch, std::string& micro_batches) {
-  command.add_option("--batch", batch, "Samples of one step")->capture_default_str();
+void add_batch_options(CLI::App& command, std::optional<std::int64_t>& batch, std::string& micro_batches) {
+  command.add_option("--batch", batch, "Samples of one step; otherwise as is usual for the model");
   command.add_option("--micro-batches", micro_batches, "Parts of a batch, or auto for the best simulated count")
       ->capture_default_str();
 }

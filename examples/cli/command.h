@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "models/models.h"
 #include "skua/scheduler/trace.h"
 #include "skua/skua.h"
 
@@ -26,7 +27,7 @@ void add_json_option(CLI::App& command, bool& json);
 void add_model_argument(CLI::App& command, std::string& model);
 void add_policy_options(CLI::App& command, std::string& policy, double& plan_seconds);
 void add_stealing_option(CLI::App& command, std::string& stealing);
-void add_batch_options(CLI::App& command, std::int64_t& batch, std::string& micro_batches);
+void add_batch_options(CLI::App& command, std::optional<std::int64_t>& batch, std::string& micro_batches);
 
 // The number that all of `text` is; none where it is no number.
 [[nodiscard]] std::optional<double> number_of(std::string_view text);

@@ -107,7 +107,7 @@ Outcome simulate_seeds(const SimulateOptions& options, const PlannedStep& step) 
 
 void run_simulation(SimulateOptions options, const CLI::App& command) {
   check(options);
-  const auto names = model_names();
+  const auto names = models::names();
   if (std::find(names.begin(), names.end(), options.what) != names.end()) {
     options.request.model = options.what;
   } else if (std::filesystem::is_regular_file(options.what)) {

@@ -10,15 +10,21 @@ namespace skua::cli {
 
 PlannedStep::PlannedStep(const PlanRequest& request) : request_(request), cluster_(make_cluster(request.cluster)) {
   if (!request_.profile.empty()) model_costs_ = CostModel::load(request_.profile);
-  const Sequential model = make_model(request_.model);
-  const PolicyOptions options{request_.plan_file, request_.plan_seconds};
+  const models::Recipe& recipe = models::recipe(request_.model);
+  const Model model = recipe.make();
+  const std::int64_t batch = request_.batch.value_or(recipe.batch_size);
+  request_.batch = batch;
+  CompileOptions options = recipe.compile;
+  options.policy = request_.policy;
+  options.plan_file = request_.plan_file;
+  options.plan_seconds = request_.plan_seconds;
   const auto start = std::chrono::steady_clock::now();
   int micro_batches = micro_batches_of(request_.micro_batches);
   if (micro_batches == 0) {
-    micro_batches = choose_micro_batches(model, request_.batch, cluster_, model_costs_, request_.policy, options);
+    micro_batches = choose_micro_batches(model, options, batch, cluster_, model_costs_);
   }
-  tasks_ = std::make_unique<TaskGraph>(model.training_graph(request_.batch, micro_batches), micro_batches);
-  plan_ = plan_with(request_.policy, *tasks_, cluster_, model_costs_, options);
+  tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch, micro_batches, options), micro_batches);
+  plan_ = plan_with(request_.policy, *tasks_, cluster_, model_costs_, {request_.plan_file, request_.plan_seconds});
   planning_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   costs_ = std::make_unique<CostTable>(*tasks_, cluster_, model_costs_);
   lower_bound_ = lower_bound_seconds(*costs_);
@@ -35,7 +41,7 @@ nlohmann::json PlannedStep::to_json(double makespan_seconds, bool placements) co
                            {"simulated", true},
                            {"costs", request_.profile.empty() ? "roofline" : "profile " + request_.profile},
                            {"policy", plan_.policy},
-                           {"batch", request_.batch},
+                           {"batch", *request_.batch},
                            {"micro_batches", plan_.micro_batches},
                            {"tasks", tasks_->task_count()},
                            {"makespan_seconds", makespan_seconds},
@@ -56,7 +62,7 @@ nlohmann::json PlannedStep::to_json(double makespan_seconds, bool placements) co
 
 std::vector<std::vector<std::string>> PlannedStep::to_rows() const {
   std::vector<std::vector<std::string>> rows = {
-      {"model", fmt::format("{}, batch {} in {} micro-batches, {} tasks", request_.model, request_.batch,
+      {"model", fmt::format("{}, batch {} in {} micro-batches, {} tasks", request_.model, *request_.batch,
                             plan_.micro_batches, tasks_->task_count())},
       {"policy", fmt::format("{}, planned in {:.3f} s", plan_.policy, planning_seconds_)},
       {"lower bound", milliseconds(lower_bound_)},

@@ -16,8 +16,8 @@ struct PlanRequest {
   std::string cluster = "cpu:2";
   std::string policy = "auto";
   double plan_seconds = 10;
-  std::string plan_file;  // policy replay
-  std::int64_t batch = 128;
+  std::string plan_file;              // policy replay
+  std::optional<std::int64_t> batch;  // otherwise the model's
   std::string micro_batches = "auto";
   std::string profile;
 };

@@ -19,12 +19,12 @@ struct Options {
   std::string policy = "auto";
   double plan_seconds = 10;
   std::string stealing = "cost";
-  std::int64_t batch = 128;
+  std::optional<std::int64_t> batch;  // as this and what follows is set, otherwise the model's
   std::string micro_batches = "auto";
-  int epochs = 3;
+  std::optional<int> epochs;
   std::int64_t steps = 0;
   std::uint64_t seed = 1;
-  double learning_rate = 1e-3;
+  std::optional<double> learning_rate;
   std::string plan_file;
   std::string profile;
   std::string checkpoint;
@@ -37,32 +37,11 @@ struct Options {
 
 constexpr int kTraceSteps = 3;
 
-// One row per epoch, written as soon as it is known. Resumed training adds to the rows that are there.
-class MetricsFile final : public Callback {
- public:
-  MetricsFile(std::string path, bool resume) : path_(std::move(path)), resume_(resume) {}
-  void on_train_begin(Sequential&) override {
-    file_.open(path_, resume_ ? std::ios::app : std::ios::trunc);
-    if (file_.tellp() == 0) file_ << "epoch,loss,accuracy,test_loss,test_accuracy,seconds\n" << std::flush;
-  }
-  void on_epoch_end(Sequential&, const EpochLogs& logs) override {
-    file_ << fmt::format("{},{},{},{},{},{}\n", logs.epoch, logs.loss, logs.accuracy, *logs.validation_loss,
-                         *logs.validation_accuracy, logs.seconds)
-          << std::flush;
-    if (!file_) throw std::runtime_error(fmt::format("cannot write the metrics file {}", path_));
-  }
-
- private:
-  std::string path_;
-  bool resume_;
-  std::ofstream file_;
-};
-
 // Says what is trained on what, once the options have proved right.
 class Opening final : public Callback {
  public:
   explicit Opening(std::string text) : text_(std::move(text)) {}
-  void on_train_begin(Sequential&) override { fmt::print(stderr, "{}\n", text_); }
+  void on_train_begin(Model&) override { fmt::print(stderr, "{}\n", text_); }
 
  private:
   std::string text_;
@@ -91,32 +70,38 @@ nlohmann::json by_device(const TrainingReport& report, const std::vector<double>
 // A finished training and what is said about it.
 struct Run {
   const Options& options;
-  const Sequential& model;
+  const Model& model;
   const History& history;
   std::string data;
   std::string prediction;  // where the predicted step comes from
 };
 
+// By name: "train_loss", "test_accuracy", ...
+std::vector<std::pair<std::string, double>> values_of(const EpochLogs& logs) {
+  std::vector<std::pair<std::string, double>> values{{"train_loss", logs.loss}};
+  for (const auto& [name, value] : logs.metrics) values.emplace_back("train_" + name, value);
+  if (logs.validation_loss) values.emplace_back("test_loss", *logs.validation_loss);
+  for (const auto& [name, value] : logs.validation_metrics) values.emplace_back("test_" + name, value);
+  return values;
+}
+
 nlohmann::json to_json(const Run& run) {
   const auto& [options, model, history, data, prediction] = run;
   const TrainingReport& report = model.report();
-  const EpochLogs& last = history.back();
+  nlohmann::json metrics = nlohmann::json::object();
+  for (const auto& [name, value] : values_of(history.back())) metrics[name] = value;
   return {{"model", options.model},
           {"data", data},
           {"devices", options.devices},
           {"policy", report.plan.policy},
           {"stealing", options.stealing},
-          {"batch", options.batch},
+          {"batch", *options.batch},
           {"micro_batches", report.plan.micro_batches},
           {"epochs", history.size()},
           {"steps", report.steps},
           {"seed", model.options().seed},
           {"final_loss", report.final_loss},
-          {"metrics",
-           {{"train_loss", last.loss},
-            {"train_accuracy", last.accuracy},
-            {"test_loss", *last.validation_loss},
-            {"test_accuracy", *last.validation_accuracy}}},
+          {"metrics", metrics},
           {"weights_sha256", model.weights_sha256()},
           {"seconds", report.seconds},
           {"median_step_ms", report.median_step_seconds * 1e3},
@@ -137,10 +122,9 @@ std::vector<std::pair<std::string, std::string>> figures(const Run& run) {
   const double gap = report.plan.predicted_seconds / report.lower_bound_seconds - 1;
   std::vector<std::pair<std::string, std::string>> rows = {
       {"data", data},
-      {"test accuracy", fmt::format("{:.2f} %", *history.back().validation_accuracy * 100)},
       {"weights", "sha256 " + model.weights_sha256()},
       {"policy", fmt::format("{}, {} micro-batches of {}, stealing {}", report.plan.policy, report.plan.micro_batches,
-                             options.batch / report.plan.micro_batches, options.stealing)},
+                             *options.batch / report.plan.micro_batches, options.stealing)},
       {"step", milliseconds(report.median_step_seconds) + " measured (median)"},
       {"predicted",
        fmt::format("{} ({}), {:.1f} % above the lower bound {}", milliseconds(report.plan.predicted_seconds),
@@ -148,6 +132,10 @@ std::vector<std::pair<std::string, std::string>> figures(const Run& run) {
       {"steps", fmt::format("{} in {:.1f} s, {} tasks stolen, {} copied, {} plans made", report.steps, report.seconds,
                             report.steals, megabytes(report.bytes_copied), report.plans_made)},
   };
+  for (const auto& [name, value] : history.back().validation_metrics) {
+    const bool share = name.ends_with("accuracy");
+    rows.emplace_back("test " + name, share ? fmt::format("{:.2f} %", value * 100) : fmt::format("{:.4f}", value));
+  }
   for (std::size_t d = 0; d < report.devices.size(); ++d) {
     rows.emplace_back(report.devices[d], fmt::format("{:.1f} % busy, {} of planned memory", report.utilization[d] * 100,
                                                      megabytes(report.peak_bytes[d])));
@@ -157,15 +145,23 @@ std::vector<std::pair<std::string, std::string>> figures(const Run& run) {
 
 void write_page(const Run& run, const std::vector<std::pair<std::string, std::string>>& rows) {
   Report page{"Skua: training " + run.options.model, "measured", rows, {}};
-  ReportCurve loss{"Loss", "epoch", "mean loss per sample", {{"train", {}}, {"test", {}}}};
-  ReportCurve accuracy{"Accuracy", "epoch", "share of right answers", {{"train", {}}, {"test", {}}}};
+  ReportCurve loss{"Loss", "epoch", "mean loss", {{"train", {}}, {"test", {}}}};
+  std::map<std::string, ReportCurve> metrics;
   for (const EpochLogs& logs : run.history) {
     loss.series[0].second.emplace_back(logs.epoch, logs.loss);
-    loss.series[1].second.emplace_back(logs.epoch, *logs.validation_loss);
-    accuracy.series[0].second.emplace_back(logs.epoch, logs.accuracy);
-    accuracy.series[1].second.emplace_back(logs.epoch, *logs.validation_accuracy);
+    if (logs.validation_loss) loss.series[1].second.emplace_back(logs.epoch, *logs.validation_loss);
+    for (const auto& [name, value] : logs.metrics) {
+      ReportCurve& curve =
+          metrics.try_emplace(name, ReportCurve{name, "epoch", name, {{"train", {}}, {"test", {}}}}).first->second;
+      curve.series[0].second.emplace_back(logs.epoch, value);
+      const auto validation = logs.validation_metrics.find(name);
+      if (validation != logs.validation_metrics.end()) {
+        curve.series[1].second.emplace_back(logs.epoch, validation->second);
+      }
+    }
   }
-  page.curves = {loss, accuracy};
+  page.curves = {loss};
+  for (const auto& [name, curve] : metrics) page.curves.push_back(curve);
   const TrainingReport& report = run.model.report();
   write_report(page, report.schedule, report.traces.empty() ? nullptr : &report.traces.back(), run.options.report);
 }
@@ -186,33 +182,40 @@ void train(Options options, const CLI::App& command) {
   check(options, command);
   follow_plan_file(command, options.plan_file, options.policy);
   const bool profiled = !options.profile.empty() && std::filesystem::exists(options.profile);
-  Sequential model = make_model(options.model);
-  model.compile({.optimizer = Adam(options.learning_rate),
-                 .devices = options.devices,
-                 .policy = options.policy,
-                 .plan_seconds = options.plan_seconds,
-                 .plan_file = options.plan_file,
-                 .stealing = options.stealing,
-                 .micro_batches = micro_batches_of(options.micro_batches),
-                 .seed = options.seed,
-                 .profile_file = options.profile});
+  const models::Recipe& recipe = models::recipe(options.model);
+  if (!recipe.data) {
+    throw std::invalid_argument(fmt::format("[train] expected a model with data, got {}", options.model));
+  }
+  options.batch = options.batch.value_or(recipe.batch_size);
+  Model model = recipe.make();
+  CompileOptions compile = recipe.compile;
+  if (options.learning_rate) compile.optimizer.learning_rate = *options.learning_rate;
+  compile.devices = options.devices;
+  compile.policy = options.policy;
+  compile.plan_seconds = options.plan_seconds;
+  compile.plan_file = options.plan_file;
+  compile.stealing = options.stealing;
+  compile.micro_batches = micro_batches_of(options.micro_batches);
+  compile.seed = options.seed;
+  compile.profile_file = options.profile;
+  model.compile(compile);
   if (options.resume) model.load_checkpoint(options.checkpoint);
-  const DatasetPair data = options.data.empty() ? datasets::synthetic_digits() : datasets::mnist(options.data);
+  const DatasetPair data = recipe.data(options.data);
   const std::string description = data.train->description();
   Opening opening(fmt::format("{} on {}, {} samples, {} test samples", options.model, description, data.train->size(),
                               data.test->size()));
   ProgressBar bar;
-  FitOptions fit{.batch_size = options.batch,
-                 .epochs = options.epochs,
+  FitOptions fit{.batch_size = *options.batch,
+                 .epochs = options.epochs.value_or(recipe.epochs),
                  .steps = options.steps,
                  .validation = data.test.get(),
                  .callbacks = {&opening, &bar},
                  .verbose = false,
                  .trace_steps = kTraceSteps};
-  std::unique_ptr<MetricsFile> metrics;
+  std::unique_ptr<CsvLog> metrics;
   std::unique_ptr<ModelCheckpoint> checkpoint;
   if (!options.metrics.empty())
-    fit.callbacks.push_back((metrics = std::make_unique<MetricsFile>(options.metrics, options.resume)).get());
+    fit.callbacks.push_back((metrics = std::make_unique<CsvLog>(options.metrics, options.resume)).get());
   if (!options.checkpoint.empty()) {
     fit.callbacks.push_back((checkpoint = std::make_unique<ModelCheckpoint>(options.checkpoint)).get());
   }
@@ -227,18 +230,19 @@ void add_train_command(CLI::App& program) {
   CLI::App& command = *program.add_subcommand("train", "Train a model");
   const auto options = std::make_shared<Options>();
   add_model_argument(command, options->model);
-  command.add_option("--data", options->data, "Folder with MNIST's four files; without it, digits that Skua draws");
+  command.add_option("--data", options->data, "Folder with the model's data; without it, data that Skua makes");
   command.add_option("--devices", options->devices, "cpu, cpu:N or cpu:NxT (N devices of T threads)")
       ->capture_default_str();
   add_policy_options(command, options->policy, options->plan_seconds);
   add_stealing_option(command, options->stealing);
   add_batch_options(command, options->batch, options->micro_batches);
-  auto* epochs = command.add_option("--epochs", options->epochs, "Times through the data")->capture_default_str();
+  auto* epochs =
+      command.add_option("--epochs", options->epochs, "Times through the data; otherwise as is usual for the model");
   command.add_option("--steps", options->steps, "Batches, instead of epochs")->excludes(epochs);
   command.add_option("--seed", options->seed, "Of first weights and of the order of samples")
       ->check(at_least(0))
       ->capture_default_str();
-  command.add_option("--learning-rate", options->learning_rate, "Adam's")->capture_default_str();
+  command.add_option("--learning-rate", options->learning_rate, "Otherwise as is usual for the model");
   command.add_option("--plan", options->plan_file, "Follow this plan file (policy replay)");
   command.add_option("--profile", options->profile, "Measured times: read where the file exists, written at the end");
   command.add_option("--checkpoint", options->checkpoint, "Save a checkpoint into this folder after each epoch");

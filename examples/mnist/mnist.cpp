@@ -20,5 +20,5 @@ int main(int argc, char** argv) {
 
   model.compile({.optimizer = Adam(1e-3), .devices = "cpu:2", .policy = "auto"});
   model.fit(*data.train, {.batch_size = 128, .epochs = 3, .validation = data.test.get()});
-  std::cout << "test accuracy " << model.evaluate(*data.test).accuracy << '\n';
+  std::cout << "test accuracy " << model.evaluate(*data.test).metric("accuracy") << '\n';
 }

@@ -44,6 +44,27 @@ std::vector<ValueId> gradient(GradientContext& context) {
   return gradients;
 }
 
+// conv2d_backward_data as a forward operator is a transposed convolution. It is linear in dy and in the weight, with
+// the convolution as its adjoint.
+std::vector<ValueId> backward_data_gradient(GradientContext& context) {
+  std::vector<ValueId> gradients(2);
+  const ValueId g = context.output_gradient(0);
+  Attributes attributes;
+  for (const char* name : {"strides", "padding", "dilations"}) {
+    attributes.set(name, context.op().attributes.integers(name));
+  }
+  attributes.set("groups", context.op().attributes.integer("groups"));
+  if (context.wants(0)) {
+    gradients[0] = context.add({"conv2d", attributes}, {g, context.input(1)}, "backward_data").at(0);
+  }
+  if (context.wants(1)) {
+    attributes.set("weight_shape", context.type(context.input(1)).shape.extents());
+    attributes.set("bias", std::int64_t{0});
+    gradients[1] = context.add({"conv2d_backward_weight", attributes}, {g, context.input(0)}, "backward_weight").at(0);
+  }
+  return gradients;
+}
+
 // Every output element takes one multiply-add per weight of its group; the backward passes visit the same pairs.
 double multiply_adds(const Window2d& window) {
   return 2 * elements({window.output_shape()}) * elements({window.weight_shape()}) /
@@ -66,7 +87,7 @@ double flops_backward_weight(const Op& op, TypeSpan inputs, TypeSpan outputs) {
 
 std::vector<OpDefinition> conv2d_ops() {
   return {{"conv2d", infer, gradient, flops, {}},
-          {"conv2d_backward_data", infer_backward_data, {}, flops_backward_data, {}},
+          {"conv2d_backward_data", infer_backward_data, backward_data_gradient, flops_backward_data, {}},
           {"conv2d_backward_weight", infer_backward_weight, {}, flops_backward_weight, {}}};
 }
 

@@ -1,3 +1,8 @@
+#include <fmt/format.h>
+
+#include <limits>
+#include <stdexcept>
+
 #include "ops/check.h"
 #include "ops/ops.h"
 
@@ -11,6 +16,14 @@ std::vector<ValueType> infer_unary(const Op& op, TypeSpan inputs) {
   return {{float_shape("input", inputs[0])}};
 }
 
+// leaky_relu and elu.
+std::vector<ValueType> infer_with_alpha(const Op& op, TypeSpan inputs) {
+  expect_attributes(op, {"alpha"});
+  expect_inputs(inputs, 1, 1);
+  (void)real_in(op, "alpha", 0, std::numeric_limits<double>::infinity());
+  return {{float_shape("input", inputs[0])}};
+}
+
 // Of add (a, b) and of the backward operators (y, dy).
 std::vector<ValueType> infer_binary(const Op& op, TypeSpan inputs) {
   expect_attributes(op, {});
@@ -20,10 +33,57 @@ std::vector<ValueType> infer_binary(const Op& op, TypeSpan inputs) {
   return {{first}};
 }
 
-// All activations are differentiated from their result y.
+std::vector<ValueType> infer_binary_with_alpha(const Op& op, TypeSpan inputs) {
+  (void)infer_with_alpha(op, inputs.first(1));
+  return infer_binary({op.type, {}}, inputs);
+}
+
+std::vector<ValueType> infer_softmax(const Op& op, TypeSpan inputs) {
+  std::vector<ValueType> outputs = infer_unary(op, inputs);
+  if (outputs[0].shape.rank() < 1) throw std::invalid_argument("expected input (...,C), got a scalar");
+  return outputs;
+}
+
+std::vector<ValueType> infer_bias_add(const Op& op, TypeSpan inputs) {
+  expect_attributes(op, {});
+  expect_inputs(inputs, 2, 2);
+  const Shape& x = float_shape("input", inputs[0]);
+  if (x.rank() < 2) throw std::invalid_argument(fmt::format("expected input (N,C,...), got {}", x.to_string()));
+  expect_shape("bias", Shape{x[1]}, float_shape("bias", inputs[1]));
+  return {{x}};
+}
+
+std::vector<ValueId> bias_add_gradient(GradientContext& context) {
+  std::vector<std::int64_t> axes;
+  for (std::size_t i = 0; i < context.type(context.input(0)).shape.rank(); ++i) {
+    if (i != 1) axes.push_back(static_cast<std::int64_t>(i));
+  }
+  const ValueId dy = context.output_gradient(0);
+  ValueId dbias;
+  if (context.wants(1)) dbias = context.add({"reduce_sum", {{"axes", axes}}}, {dy}, "backward_bias").at(0);
+  return {dy, dbias};
+}
+
+// All activations but gelu are differentiated from their result y.
 std::vector<ValueId> activation_gradient(GradientContext& context) {
-  return context.add({context.op().type + "_backward", {}}, {context.output(0), context.output_gradient(0)},
-                     "backward");
+  return context.add({context.op().type + "_backward", context.op().attributes},
+                     {context.output(0), context.output_gradient(0)}, "backward");
+}
+
+std::vector<ValueId> gelu_gradient(GradientContext& context) {
+  return context.add({"gelu_backward", {}}, {context.input(0), context.output_gradient(0)}, "backward");
+}
+
+std::vector<ValueId> multiply_gradient(GradientContext& context) {
+  std::vector<ValueId> gradients(2);
+  for (const std::size_t i : {0, 1}) {
+    if (!context.wants(i)) continue;
+    gradients[i] = context
+                       .add({"multiply", {}}, {context.output_gradient(0), context.input(1 - i)},
+                            i == 0 ? "backward_a" : "backward_b")
+                       .at(0);
+  }
+  return gradients;
 }
 
 std::vector<ValueId> add_gradient(GradientContext& context) {
@@ -43,6 +103,18 @@ std::vector<OpDefinition> elementwise_ops() {
           {"relu_backward", infer_binary, {}, per_element(1), {}},
           {"sigmoid_backward", infer_binary, {}, per_element(3), {}},
           {"tanh_backward", infer_binary, {}, per_element(3), {}},
+          {"leaky_relu", infer_with_alpha, activation_gradient, per_element(2), {}},
+          {"elu", infer_with_alpha, activation_gradient, per_element(3), {}},
+          {"softplus", infer_unary, activation_gradient, per_element(4), {}},
+          {"gelu", infer_unary, gelu_gradient, per_element(4), {}},
+          {"softmax", infer_softmax, activation_gradient, per_element(5), {}},
+          {"leaky_relu_backward", infer_binary_with_alpha, {}, per_element(2), {}},
+          {"elu_backward", infer_binary_with_alpha, {}, per_element(3), {}},
+          {"softplus_backward", infer_binary, {}, per_element(3), {}},
+          {"gelu_backward", infer_binary, {}, per_element(9), {}},
+          {"softmax_backward", infer_binary, {}, per_element(4), {}},
+          {"bias_add", infer_bias_add, bias_add_gradient, per_element(1), {}},
+          {"multiply", infer_binary, multiply_gradient, per_element(1), {}},
           {"add", infer_binary, add_gradient, per_element(1), {}}};
 }
 

@@ -8,12 +8,17 @@
 namespace skua::ops {
 
 std::vector<OpDefinition> conv2d_ops();
-std::vector<OpDefinition> max_pool2d_ops();
+std::vector<OpDefinition> pool2d_ops();
+std::vector<OpDefinition> normalization_ops();
+std::vector<OpDefinition> recurrent_ops();
+std::vector<OpDefinition> random_ops();
+std::vector<OpDefinition> array_ops();
 std::vector<OpDefinition> dense_ops();
 std::vector<OpDefinition> elementwise_ops();
 std::vector<OpDefinition> shape_ops();
 std::vector<OpDefinition> reduce_ops();
 std::vector<OpDefinition> classification_ops();
+std::vector<OpDefinition> loss_ops();
 std::vector<OpDefinition> update_ops();
 
 }  // namespace skua::ops

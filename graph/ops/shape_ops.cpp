@@ -12,13 +12,13 @@ namespace {
 std::vector<ValueType> infer_reshape(const Op& op, TypeSpan inputs) {
   expect_attributes(op, {"shape"});
   expect_inputs(inputs, 1, 1);
-  const Shape& x = float_shape("input", inputs[0]);
+  const Shape& x = inputs[0].shape;
   const Shape shape(op.attributes.integers("shape"));
   if (shape.elements() != x.elements()) {
     throw std::invalid_argument(
         fmt::format("expected a shape with the elements of {}, got {}", x.to_string(), shape.to_string()));
   }
-  return {{shape}};
+  return {{shape, inputs[0].dtype}};
 }
 
 std::vector<ValueId> reshape_gradient(GradientContext& context) {

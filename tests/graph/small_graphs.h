@@ -35,10 +35,17 @@ inline Op cross_entropy(double scale) {
   return {"softmax_cross_entropy", {{"scale", scale}}};
 }
 inline Op sgd(double momentum) {
-  return {"sgd_update", {{"momentum", momentum}}};
+  return {"sgd_update",
+          {{"momentum", momentum}, {"nesterov", std::int64_t{0}}, {"weight_decay", 0.0}, {"rate_factor", 1.0}}};
 }
 inline Op adam() {
-  return {"adam_update", {{"beta1", 0.9}, {"beta2", 0.999}, {"epsilon", 1e-8}}};
+  return {"adam_update",
+          {{"beta1", 0.9},
+           {"beta2", 0.999},
+           {"epsilon", 1e-8},
+           {"weight_decay", 0.0},
+           {"decoupled", std::int64_t{0}},
+           {"rate_factor", 1.0}}};
 }
 
 // conv-relu-pool-conv-conv-relu-flatten-dense-loss on two 7x7 images and 4 classes; the second and the third

@@ -17,7 +17,7 @@ struct Rows {
 };
 
 inline Rows read_rows(const Dataset& dataset, const std::vector<std::int64_t>& rows) {
-  std::vector<std::int64_t> extents = dataset.feature_shape().extents();
+  std::vector<std::int64_t> extents = dataset.feature_type().shape.extents();
   const auto count = static_cast<std::int64_t>(rows.size());
   extents.insert(extents.begin(), count);
   Tensor features(ValueType{Shape(extents)});

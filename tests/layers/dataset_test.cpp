@@ -20,7 +20,7 @@ std::shared_ptr<const Dataset> small() {
 TEST(Images, DescribeThemselves) {
   const auto dataset = small();
   EXPECT_EQ(dataset->size(), 3);
-  EXPECT_EQ(dataset->feature_shape(), (Shape{1, 2, 3}));
+  EXPECT_EQ(dataset->feature_type().shape, (Shape{1, 2, 3}));
   EXPECT_EQ(dataset->classes(), 3);
   EXPECT_EQ(dataset->description(), "small");
 }

@@ -83,7 +83,7 @@ class Idx : public ::testing::Test {
 
 void expect_small_images(const Dataset& dataset) {
   EXPECT_EQ(dataset.size(), kCount);
-  EXPECT_EQ(dataset.feature_shape(), (Shape{1, kRows, kColumns}));
+  EXPECT_EQ(dataset.feature_type().shape, (Shape{1, kRows, kColumns}));
   EXPECT_EQ(dataset.classes(), 10);
   const Rows rows = read_all(dataset);
   EXPECT_EQ(rows.labels, (std::vector<std::int32_t>{7, 0, 9}));
@@ -266,7 +266,7 @@ TEST(Mnist, TheRealFiles) {
   const DatasetPair pair = datasets::mnist(*folder);
   EXPECT_EQ(pair.train->size(), 60000);
   EXPECT_EQ(pair.test->size(), 10000);
-  EXPECT_EQ(pair.train->feature_shape(), (Shape{1, 28, 28}));
+  EXPECT_EQ(pair.train->feature_type().shape, (Shape{1, 28, 28}));
   EXPECT_EQ(testing::read_rows(*pair.train, {0, 1, 2, 3, 4}).labels, (std::vector<std::int32_t>{5, 0, 4, 1, 9}));
   const Rows test = read_all(*pair.test);
   // How often each digit is in the test part; the mean pixel of the training part is known to be 0.1307.

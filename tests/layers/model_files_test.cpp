@@ -82,7 +82,7 @@ TEST(Model, CheckpointsOfAStepContinueWithTheSameBits) {
   class SaveAtStep3 final : public Callback {
    public:
     explicit SaveAtStep3(std::string directory) : directory_(std::move(directory)) {}
-    void on_step_end(Sequential& model, const StepLogs& logs) override {
+    void on_step_end(Model& model, const StepLogs& logs) override {
       if (logs.step == 3) model.save_checkpoint(directory_);
     }
 
@@ -100,7 +100,7 @@ TEST(Model, CheckpointsOfAStepContinueWithTheSameBits) {
   EXPECT_EQ(rest.weights_sha256(), whole.weights_sha256());
 
   Sequential other = small_model();
-  other.compile({.optimizer = SGD(0.1, 0.9), .devices = "cpu:1", .micro_batches = 2});
+  other.compile({.optimizer = SGD(0.1, {.momentum = 0.9}), .devices = "cpu:1", .micro_batches = 2});
   other.load_checkpoint(directory);
   EXPECT_EQ(message_of([&] { other.fit(*data, {.batch_size = 16, .verbose = false}); }),
             "[optimizer] expected the checkpoint's, got sgd_update, which keeps other states");
@@ -114,7 +114,7 @@ TEST(Model, AutomaticMicroBatchesStayThoughMeasuredTimesDiffer) {
   const std::string kind = open_devices("cpu:1").cluster.devices()[0].kind;
   CostModel costs;
   for (const auto& [count, seconds] : {std::pair{1, 2e-9}, {2, 1e-10}}) {
-    const TaskGraph tasks(model.training_graph(16, count), count);
+    const TaskGraph tasks(model.training_graph(16, count, {}), count);
     for (const CostKey& key : tasks.cost_keys()) {
       for (int i = 0; i < 3; ++i) costs.observe(key.signature, kind, seconds);
     }
@@ -124,7 +124,7 @@ TEST(Model, AutomaticMicroBatchesStayThoughMeasuredTimesDiffer) {
   model.fit(*corners(64), {.batch_size = 16, .steps = 8, .verbose = false});
   ASSERT_EQ(model.report().plan.micro_batches, 2);
   const Cluster cluster = open_devices("cpu:1").cluster;
-  ASSERT_NE(choose_micro_batches(model, 16, cluster, CostModel::load(path), "auto"), 2);  // with what was measured
+  ASSERT_NE(choose_micro_batches(model, {}, 16, cluster, CostModel::load(path)), 2);  // with what was measured
   model.fit(*corners(64), {.batch_size = 16, .steps = 1, .verbose = false});
   EXPECT_EQ(model.report().plan.micro_batches, 2);
   model.fit(*corners(64), {.batch_size = 32, .steps = 1, .verbose = false});
@@ -141,7 +141,7 @@ TEST(Model, ProfilesAreWrittenAndRead) {
     Sequential model = small_model();
     model.compile(options);
     model.fit(*corners(32), {.batch_size = 16, .steps = 10, .verbose = false});
-    const TaskGraph tasks(model.training_graph(16, 1), 1);
+    const TaskGraph tasks(model.training_graph(16, 1, options), 1);
     EXPECT_EQ(CostModel::load(path).measured_count(), tasks.cost_keys().size());
   }
   std::ofstream(path) << "nonsense";

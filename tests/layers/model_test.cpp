@@ -15,10 +15,12 @@ namespace {
 // over weights and optimizer states.
 TEST(Model, TrainsAsTheReference) {
   const auto data = corners(80);
-  for (const Optimizer& optimizer : {Optimizer(Adam(0.01, 0.9, 0.999, 1e-2)), Optimizer(SGD(0.1, 0.9))}) {
+  for (const Optimizer& optimizer :
+       {Optimizer(Adam(0.01, {.epsilon = 1e-2})), Optimizer(SGD(0.1, {.momentum = 0.9}))}) {
     Sequential model = small_model();
-    model.compile({.optimizer = optimizer, .devices = "cpu:2", .micro_batches = 2, .seed = 3});
-    const Graph graph = model.training_graph(8, 1);
+    const CompileOptions options{.optimizer = optimizer, .devices = "cpu:2", .micro_batches = 2, .seed = 3};
+    model.compile(options);
+    const Graph graph = model.training_graph(8, 1, options);
     Values values;
     for (ValueId id : graph.values_of(ValueKind::kParameter)) {
       values[id] = reference::to_array(model.weights().at(graph.value(id).name));
@@ -59,7 +61,7 @@ TEST(Model, LearnsAndEvaluatesPerSample) {
       model.fit(*train, {.batch_size = 32, .epochs = 4, .validation = test.get(), .verbose = false});
   ASSERT_EQ(history.size(), 4U);
   EXPECT_LT(history[3].loss, history[0].loss);
-  EXPECT_GT(*history[3].validation_accuracy, 0.95);
+  EXPECT_GT(history[3].value("validation_accuracy"), 0.95);
   EXPECT_EQ(history[0].samples, 512);
 
   // 70 samples in batches of 32 leave 6; against softmax over predictions, sample by sample.
@@ -83,7 +85,7 @@ TEST(Model, LearnsAndEvaluatesPerSample) {
   const Metrics metrics = model.evaluate(*test, 32);
   EXPECT_EQ(metrics.samples, 70);
   EXPECT_NEAR(metrics.loss, loss, 1e-6);
-  EXPECT_DOUBLE_EQ(metrics.accuracy, right / 70.0);
+  EXPECT_DOUBLE_EQ(metrics.metric("accuracy"), right / 70.0);
   EXPECT_EQ(model.predict(features, 7).floats()[279], logits.floats()[279]);
 }
 
@@ -147,11 +149,11 @@ TEST(Model, PlansAreMadeAnewByMeasuredTimes) {
 TEST(Model, AutomaticMicroBatchesDivideTheBatchAndDoNotDependOnMeasurements) {
   const Sequential model = small_model();
   const Cluster cluster = make_cluster("cpu:3");
-  const int count = choose_micro_batches(model, 24, cluster, CostModel(), "auto");
+  const int count = choose_micro_batches(model, {}, 24, cluster, CostModel());
   EXPECT_EQ(24 % count, 0);
   // Against all other counts that were allowed.
   const auto seconds = [&](int m) {
-    return plan_with("auto", TaskGraph(model.training_graph(24, m), m), cluster, CostModel()).predicted_seconds;
+    return plan_with("auto", TaskGraph(model.training_graph(24, m, {}), m), cluster, CostModel()).predicted_seconds;
   };
   for (const int other : {1, 2, 3, 4, 6, 8, 12}) EXPECT_LE(seconds(count), seconds(other) * 1.001) << other;
   EXPECT_EQ(trained_hash({.devices = "cpu:2"}), trained_hash({.devices = "cpu:2"}));
@@ -192,12 +194,12 @@ TEST(Model, CompilingAgainStartsAnew) {
 
 class Recorder final : public Callback {
  public:
-  void on_train_begin(Sequential&) override { text += "begin "; }
-  void on_step_end(Sequential&, const StepLogs& logs) override {
+  void on_train_begin(Model&) override { text += "begin "; }
+  void on_step_end(Model&, const StepLogs& logs) override {
     text += std::to_string(logs.epoch) + "." + std::to_string(logs.step) + " ";
     if (logs.epoch == 2 && logs.step == 2) stop_training = true;
   }
-  void on_epoch_end(Sequential& model, const EpochLogs& logs) override {
+  void on_epoch_end(Model& model, const EpochLogs& logs) override {
     text += "end" + std::to_string(logs.epoch) + " ";
     hashes.push_back(model.weights_sha256());
   }
@@ -220,7 +222,7 @@ TEST(Model, CallbacksSeeEachStepAndCanStop) {
 TEST(Model, CallbacksReadAndSetTheWeightsOfEachStep) {
   class SetBeforeTheLastStep final : public Callback {
    public:
-    void on_step_end(Sequential& model, const StepLogs& logs) override {
+    void on_step_end(Model& model, const StepLogs& logs) override {
       hashes.insert(model.weights_sha256());
       if (logs.step == logs.steps - 1) {
         std::map<std::string, Tensor> weights = model.weights();
@@ -248,10 +250,11 @@ TEST(Model, TrainingGoesOnAfterAnErrorInAStep) {
   class Faulty final : public Dataset {
    public:
     [[nodiscard]] std::int64_t size() const override { return good->size(); }
-    [[nodiscard]] Shape feature_shape() const override { return good->feature_shape(); }
+    [[nodiscard]] ValueType feature_type() const override { return good->feature_type(); }
+    [[nodiscard]] ValueType label_type() const override { return good->label_type(); }
     [[nodiscard]] int classes() const override { return good->classes(); }
     [[nodiscard]] std::string description() const override { return "faulty"; }
-    void read(std::span<const std::int64_t> rows, Tensor& features, Tensor& labels) const override {
+    void read(std::span<const std::int64_t> rows, Tensor& features, Tensor& labels, std::int64_t) const override {
       good->read(rows, features, labels);
       if (++reads == 3) labels.ints()[9] = 77;
     }
@@ -302,7 +305,7 @@ TEST(Model, BadOptionsAreErrorsThatNameThem) {
   Sequential wide({1, 9, 9});
   wide.add(Flatten()).add(Dense(4));
   wide.compile({.devices = "cpu:1"});
-  EXPECT_EQ(message_of([&] { wide.fit(*data); }), "[data] expected samples (1,9,9), got (1,8,8)");
+  EXPECT_EQ(message_of([&] { wide.fit(*data); }), "[data] expected samples float32(1,9,9), got float32(1,8,8)");
   Sequential narrow({1, 8, 8});
   narrow.add(Flatten()).add(Dense(3));
   narrow.compile({.devices = "cpu:1"});
@@ -312,7 +315,7 @@ TEST(Model, BadOptionsAreErrorsThatNameThem) {
             }).find("[predict]"),
             std::string::npos);
   EXPECT_NE(message_of([&] { narrow.set_weights({}); }).find("[weights]"), std::string::npos);
-  EXPECT_NE(message_of([] { (void)make_model("resnet"); }).find("got 'resnet'"), std::string::npos);
+  EXPECT_NE(message_of([] { (void)models::recipe("resnet"); }).find("got 'resnet'"), std::string::npos);
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "skua/skua.h"
+#include "models/models.h"
 
 namespace skua::test {
 

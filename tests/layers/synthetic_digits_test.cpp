@@ -25,7 +25,7 @@ TEST(SyntheticDigits, HaveTheShapeOfMnist) {
   EXPECT_EQ(pair.train->size(), 120);
   EXPECT_EQ(pair.test->size(), 30);
   for (const auto& part : {pair.train, pair.test}) {
-    EXPECT_EQ(part->feature_shape(), (Shape{1, 28, 28}));
+    EXPECT_EQ(part->feature_type().shape, (Shape{1, 28, 28}));
     EXPECT_EQ(part->classes(), 10);
   }
   EXPECT_NE(pair.train->description(), pair.test->description());

@@ -42,6 +42,71 @@ double tanh_backward(double y, double dy) {
   return dy * (1 - y * y);
 }
 
+double product(double a, double b) {
+  return a * b;
+}
+double softplus(double x) {
+  return std::log1p(std::exp(x));
+}
+double softplus_backward(double y, double dy) {
+  return dy * (1 - std::exp(-y));
+}
+double gelu(double x) {
+  return x * (1 + std::erf(x / std::sqrt(2))) / 2;
+}
+double gelu_backward(double x, double dy) {
+  const double density = std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0));
+  return dy * ((1 + std::erf(x / std::sqrt(2))) / 2 + x * density);
+}
+
+void leaky_relu(const Call& call) {
+  const double alpha = call.op.attributes.real("alpha");
+  for (std::size_t i = 0; i < call.in(0).size(); ++i) call.out(0)[i] = call.in(0)[i] * (call.in(0)[i] > 0 ? 1 : alpha);
+}
+void leaky_relu_backward(const Call& call) {
+  const double alpha = call.op.attributes.real("alpha");
+  for (std::size_t i = 0; i < call.in(0).size(); ++i) call.out(0)[i] = call.in(1)[i] * (call.in(0)[i] > 0 ? 1 : alpha);
+}
+void elu(const Call& call) {
+  const double alpha = call.op.attributes.real("alpha");
+  for (std::size_t i = 0; i < call.in(0).size(); ++i) {
+    call.out(0)[i] = call.in(0)[i] > 0 ? call.in(0)[i] : alpha * (std::exp(call.in(0)[i]) - 1);
+  }
+}
+void elu_backward(const Call& call) {
+  const double alpha = call.op.attributes.real("alpha");
+  for (std::size_t i = 0; i < call.in(0).size(); ++i) {
+    call.out(0)[i] = call.in(1)[i] * (call.in(0)[i] > 0 ? 1 : call.in(0)[i] + alpha);
+  }
+}
+
+void softmax(const Call& call) {
+  const auto width = static_cast<std::size_t>(call.in_shape(0)[call.in_shape(0).rank() - 1]);
+  for (std::size_t first = 0; first < call.in(0).size(); first += width) {
+    double sum_of_powers = 0;
+    for (std::size_t i = first; i < first + width; ++i) sum_of_powers += std::exp(call.in(0)[i]);
+    for (std::size_t i = first; i < first + width; ++i) call.out(0)[i] = std::exp(call.in(0)[i]) / sum_of_powers;
+  }
+}
+void softmax_backward(const Call& call) {
+  const auto width = static_cast<std::size_t>(call.in_shape(0)[call.in_shape(0).rank() - 1]);
+  for (std::size_t first = 0; first < call.in(0).size(); first += width) {
+    for (std::size_t i = first; i < first + width; ++i) {
+      for (std::size_t k = first; k < first + width; ++k) {
+        const double slope = call.in(0)[k] * ((i == k ? 1 : 0) - call.in(0)[i]);
+        call.out(0)[i] += call.in(1)[k] * slope;
+      }
+    }
+  }
+}
+
+void bias_add(const Call& call) {
+  const Shape& x = call.in_shape(0);
+  const auto inner = static_cast<std::size_t>(x.elements() / (x[0] * x[1]));
+  const auto channels = static_cast<std::size_t>(x[1]);
+  for (std::size_t i = 0; i < call.in(0).size(); ++i) call.out(0)[i] = call.in(0)[i] + call.in(1)[i / inner % channels];
+}
+
 void fill(const Call& call) {
   call.out(0).assign(call.out(0).size(), call.op.attributes.real("value"));
 }
@@ -88,6 +153,18 @@ const std::map<std::string, Kernel>& elementwise_kernels() {
                                                      {"sigmoid", unary<sigmoid>},
                                                      {"tanh", unary<hyperbolic_tangent>},
                                                      {"reshape", unary<copy>},
+                                                     {"multiply", binary<product>},
+                                                     {"softplus", unary<softplus>},
+                                                     {"softplus_backward", binary<softplus_backward>},
+                                                     {"gelu", unary<gelu>},
+                                                     {"gelu_backward", binary<gelu_backward>},
+                                                     {"leaky_relu", leaky_relu},
+                                                     {"leaky_relu_backward", leaky_relu_backward},
+                                                     {"elu", elu},
+                                                     {"elu_backward", elu_backward},
+                                                     {"softmax", softmax},
+                                                     {"softmax_backward", softmax_backward},
+                                                     {"bias_add", bias_add},
                                                      {"add", binary<sum>},
                                                      {"relu_backward", binary<relu_backward>},
                                                      {"sigmoid_backward", binary<sigmoid_backward>},

@@ -94,12 +94,49 @@ void max_pool2d_backward(const Call& call) {
   }
 }
 
+// visit(element of y, element of x) for every element of x in the window of each of y, none in the padding.
+template <class Visit>
+void for_each_in_window(const Call& call, const Shape& x, const Shape& y, Visit visit) {
+  const auto& window = call.op.attributes.integers("window");
+  const auto& strides = call.op.attributes.integers("strides");
+  const auto& padding = call.op.attributes.integers("padding");
+  for (std::int64_t n = 0; n < y[0]; ++n)
+    for (std::int64_t c = 0; c < y[1]; ++c)
+      for (std::int64_t i = 0; i < y[2]; ++i)
+        for (std::int64_t j = 0; j < y[3]; ++j)
+          for (std::int64_t row = 0; row < x[2]; ++row)
+            for (std::int64_t column = 0; column < x[3]; ++column) {
+              const std::int64_t k = row + padding[0] - i * strides[0];
+              const std::int64_t l = column + padding[1] - j * strides[1];
+              if (k >= 0 && k < window[0] && l >= 0 && l < window[1])
+                visit(at(y, n, c, i, j), at(x, n, c, row, column));
+            }
+}
+
+void average_pool2d(const Call& call) {
+  Array counts(call.out(0).size(), 0);
+  for_each_in_window(call, call.in_shape(0), call.out_shape(0), [&](std::size_t y, std::size_t x) {
+    counts[y] += 1;
+    call.out(0)[y] += call.in(0)[x];
+  });
+  for (std::size_t y = 0; y < counts.size(); ++y) call.out(0)[y] /= counts[y];
+}
+
+void average_pool2d_backward(const Call& call) {
+  Array counts(call.in(0).size(), 0);
+  for_each_in_window(call, call.out_shape(0), call.in_shape(0), [&](std::size_t y, std::size_t) { counts[y] += 1; });
+  for_each_in_window(call, call.out_shape(0), call.in_shape(0),
+                     [&](std::size_t y, std::size_t x) { call.out(0)[x] += call.in(0)[y] / counts[y]; });
+}
+
 }  // namespace
 
 const std::map<std::string, Kernel>& image_kernels() {
   static const std::map<std::string, Kernel> kernels{{"conv2d", conv2d},
                                                      {"conv2d_backward_data", conv2d_backward_data},
                                                      {"conv2d_backward_weight", conv2d_backward_weight},
+                                                     {"average_pool2d", average_pool2d},
+                                                     {"average_pool2d_backward", average_pool2d_backward},
                                                      {"max_pool2d", max_pool2d},
                                                      {"max_pool2d_backward", max_pool2d_backward}};
   return kernels;

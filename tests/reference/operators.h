@@ -26,6 +26,10 @@ using Kernel = void (*)(const Call&);
 const std::map<std::string, Kernel>& image_kernels();        // convolution, pooling
 const std::map<std::string, Kernel>& matrix_kernels();       // dense, softmax cross-entropy, count_correct
 const std::map<std::string, Kernel>& elementwise_kernels();  // activations, reshape, add, fill, reductions, broadcast
-const std::map<std::string, Kernel>& update_kernels();
+const std::map<std::string, Kernel>& update_kernels();       // and clipping
+const std::map<std::string, Kernel>& loss_kernels();         // and binary_counts, count_top_k
+const std::map<std::string, Kernel>& array_kernels();        // moving elements, matmul, random numbers
+const std::map<std::string, Kernel>& normalization_kernels();
+const std::map<std::string, Kernel>& recurrent_kernels();
 
 }  // namespace skua::reference

@@ -13,7 +13,8 @@ namespace skua::reference {
 namespace {
 
 Kernel kernel_of(const std::string& type) {
-  for (const auto* kernels : {&image_kernels(), &matrix_kernels(), &elementwise_kernels(), &update_kernels()}) {
+  for (const auto* kernels : {&image_kernels(), &matrix_kernels(), &elementwise_kernels(), &update_kernels(),
+                              &loss_kernels(), &array_kernels(), &normalization_kernels(), &recurrent_kernels()}) {
     const auto found = kernels->find(type);
     if (found != kernels->end()) return found->second;
   }

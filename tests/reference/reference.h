@@ -17,6 +17,8 @@ using Array = std::vector<double>;  // row-major; int32 values as doubles
 struct Step {
   std::int64_t step = 0;
   double learning_rate = 0;
+  std::uint64_t seed = 0;
+  int micro_batch = 0;
 };
 void run_node(const Graph& graph, const Node& node, std::span<Array* const> inputs, std::span<Array* const> outputs,
               const Step& step = {});

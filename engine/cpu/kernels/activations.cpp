@@ -2,6 +2,7 @@
 #include "../parallel.h"
 #include "kernels.h"
 #include "skua/engine/elementwise.h"
+#include "softmax_rows.h"
 
 namespace skua::cpu {
 
@@ -10,38 +11,111 @@ namespace {
 template <class Function>
 class Unary final : public Kernel {
  public:
-  explicit Unary(std::int64_t count) : count_(count) {}
+  Unary(Function function, std::int64_t count) : function_(function), count_(count) {}
   void run(const KernelArguments& arguments) override {
     const float* const x = arguments.in(0);
     float* const y = arguments.out(0);
-    for_each_element(count_, [=](std::int64_t i) { y[i] = Function()(x[i]); });
+    for_each_element(count_, [=, function = function_](std::int64_t i) { y[i] = function(x[i]); });
   }
 
  private:
+  Function function_;
   std::int64_t count_;
 };
 
 template <class Function>
 class Binary final : public Kernel {
  public:
-  explicit Binary(std::int64_t count) : count_(count) {}
+  Binary(Function function, std::int64_t count) : function_(function), count_(count) {}
   void run(const KernelArguments& arguments) override {
     const float* const a = arguments.in(0);
     const float* const b = arguments.in(1);
     float* const y = arguments.out(0);
-    for_each_element(count_, [=](std::int64_t i) { y[i] = Function()(a[i], b[i]); });
+    for_each_element(count_, [=, function = function_](std::int64_t i) { y[i] = function(a[i], b[i]); });
   }
 
  private:
+  Function function_;
   std::int64_t count_;
 };
 
 template <template <class> class ElementKernel, class Function>
-KernelPointer make(NodeBuilder& builder, const Layout& layout) {
+KernelPointer make(NodeBuilder& builder, const Layout& layout, Function function = {}) {
   for (std::size_t i = 0; i < builder.input_count(); ++i) builder.read(i, layout);
   builder.write(0, layout);
-  return std::make_unique<ElementKernel<Function>>(layout.stored_elements());
+  return std::make_unique<ElementKernel<Function>>(function, layout.stored_elements());
 }
+
+// For functions of 0 that are not 0, as padding must be.
+Layout without_padding(NodeBuilder& builder) {
+  const Layout layout = builder.input_layout(0);
+  return layout.is_padded() ? Layout(builder.input_type(0)) : layout;
+}
+
+float alpha(const NodeBuilder& builder) {
+  return static_cast<float>(builder.op().attributes.real("alpha"));
+}
+
+// Rows along the last axis.
+class Softmax final : public Kernel {
+ public:
+  Softmax(std::int64_t rows, std::int64_t columns) : rows_(rows), columns_(columns) {}
+  void run(const KernelArguments& arguments) override {
+    for_each_row(rows_, [=, this, x = arguments.in(0), y = arguments.out(0)](std::int64_t row) {
+      (void)softmax_row(x + row * columns_, columns_, y + row * columns_);
+    });
+  }
+
+ private:
+  std::int64_t rows_;
+  std::int64_t columns_;
+};
+
+class SoftmaxBackward final : public Kernel {
+ public:
+  SoftmaxBackward(std::int64_t rows, std::int64_t columns) : rows_(rows), columns_(columns) {}
+  void run(const KernelArguments& arguments) override {
+    for_each_row(rows_, [=, this, y = arguments.in(0), dy = arguments.in(1), dx = arguments.out(0)](std::int64_t row) {
+      const std::int64_t first = row * columns_;
+      double sum = 0;
+      for (std::int64_t c = first; c < first + columns_; ++c) {
+        sum += static_cast<double>(y[c]) * static_cast<double>(dy[c]);
+      }
+      const auto mean = static_cast<float>(sum);
+      for (std::int64_t c = first; c < first + columns_; ++c) dx[c] = y[c] * (dy[c] - mean);
+    });
+  }
+
+ private:
+  std::int64_t rows_;
+  std::int64_t columns_;
+};
+
+template <class RowKernel>
+KernelPointer make_by_rows(NodeBuilder& builder) {
+  read_all_plain(builder);
+  const Shape& shape = builder.input_type(0).shape;
+  const std::int64_t columns = shape[shape.rank() - 1];
+  return std::make_unique<RowKernel>(shape.elements() / columns, columns);
+}
+
+// x (outer,C,inner) plus a number for each channel.
+class BiasAdd final : public Kernel {
+ public:
+  explicit BiasAdd(const Shape& x) : planes_(x[0] * x[1]), channels_(x[1]), inner_(x.elements() / planes_) {}
+  void run(const KernelArguments& arguments) override {
+    const float* const bias = arguments.in(1);
+    for_each_row(planes_, [=, this, x = arguments.in(0), y = arguments.out(0)](std::int64_t plane) {
+      const float add = bias[plane % channels_];
+      for (std::int64_t i = plane * inner_; i < (plane + 1) * inner_; ++i) y[i] = x[i] + add;
+    });
+  }
+
+ private:
+  std::int64_t planes_;
+  std::int64_t channels_;
+  std::int64_t inner_;
+};
 
 }  // namespace
 
@@ -52,10 +126,8 @@ KernelPointer make_relu_backward(NodeBuilder& builder) {
   return make<Binary, elementwise::ReluBackward>(builder, builder.input_layout(0));
 }
 
-// sigmoid(0) is not 0, and padding must be.
 KernelPointer make_sigmoid(NodeBuilder& builder) {
-  const Layout& layout = builder.input_layout(0);
-  return make<Unary, elementwise::Sigmoid>(builder, layout.is_padded() ? Layout(builder.input_type(0)) : layout);
+  return make<Unary, elementwise::Sigmoid>(builder, without_padding(builder));
 }
 KernelPointer make_sigmoid_backward(NodeBuilder& builder) {
   return make<Binary, elementwise::SigmoidBackward>(builder, builder.input_layout(0));
@@ -66,6 +138,50 @@ KernelPointer make_tanh(NodeBuilder& builder) {
 }
 KernelPointer make_tanh_backward(NodeBuilder& builder) {
   return make<Binary, elementwise::TanhBackward>(builder, builder.input_layout(0));
+}
+
+KernelPointer make_leaky_relu(NodeBuilder& builder) {
+  return make<Unary>(builder, builder.input_layout(0), elementwise::LeakyRelu{alpha(builder)});
+}
+KernelPointer make_leaky_relu_backward(NodeBuilder& builder) {
+  return make<Binary>(builder, builder.input_layout(0), elementwise::LeakyReluBackward{alpha(builder)});
+}
+
+KernelPointer make_elu(NodeBuilder& builder) {
+  return make<Unary>(builder, builder.input_layout(0), elementwise::Elu{alpha(builder)});
+}
+KernelPointer make_elu_backward(NodeBuilder& builder) {
+  return make<Binary>(builder, builder.input_layout(0), elementwise::EluBackward{alpha(builder)});
+}
+
+KernelPointer make_softplus(NodeBuilder& builder) {
+  return make<Unary, elementwise::Softplus>(builder, without_padding(builder));
+}
+KernelPointer make_softplus_backward(NodeBuilder& builder) {
+  return make<Binary, elementwise::SoftplusBackward>(builder, builder.input_layout(0));
+}
+
+KernelPointer make_gelu(NodeBuilder& builder) {
+  return make<Unary, elementwise::Gelu>(builder, builder.input_layout(0));
+}
+KernelPointer make_gelu_backward(NodeBuilder& builder) {
+  return make<Binary, elementwise::GeluBackward>(builder, builder.input_layout(0));
+}
+
+KernelPointer make_softmax(NodeBuilder& builder) {
+  return make_by_rows<Softmax>(builder);
+}
+KernelPointer make_softmax_backward(NodeBuilder& builder) {
+  return make_by_rows<SoftmaxBackward>(builder);
+}
+
+KernelPointer make_bias_add(NodeBuilder& builder) {
+  read_all_plain(builder);
+  return std::make_unique<BiasAdd>(builder.input_type(0).shape);
+}
+
+KernelPointer make_multiply(NodeBuilder& builder) {
+  return make<Binary, elementwise::Multiply>(builder, builder.input_layout(0));
 }
 
 KernelPointer make_add(NodeBuilder& builder) {

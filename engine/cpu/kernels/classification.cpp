@@ -1,12 +1,11 @@
 // Losses and counts over rows of logits, all plain.
 #include <fmt/format.h>
 
-#include <cmath>
 #include <stdexcept>
 
 #include "../parallel.h"
 #include "kernels.h"
-#include "skua/engine/elementwise.h"
+#include "softmax_rows.h"
 
 namespace skua::cpu {
 
@@ -28,8 +27,7 @@ struct Rows {
   }
 };
 
-// Log-sum-exp about the largest logit: Blanchard, Higham, Higham, "Accurately computing the log-sum-exp and softmax
-// functions", IMA J. Numer. Anal. 41 (2021). Rows' losses are added in double, in order.
+// Rows' losses are added in double, in order.
 class SoftmaxCrossEntropy final : public Kernel {
  public:
   SoftmaxCrossEntropy(Rows rows, double scale) : rows_(rows), scale_(scale) {}
@@ -50,15 +48,7 @@ class SoftmaxCrossEntropy final : public Kernel {
 
  private:
   double row_loss(const float* x, std::int32_t label, float* p) const {
-    float largest = x[0];
-    for (std::int64_t c = 1; c < rows_.classes; ++c) largest = x[c] > largest ? x[c] : largest;
-#pragma omp simd
-    for (std::int64_t c = 0; c < rows_.classes; ++c) p[c] = elementwise::exponential(x[c] - largest);
-    double sum = 0;
-    for (std::int64_t c = 0; c < rows_.classes; ++c) sum += static_cast<double>(p[c]);
-    const auto inverse = static_cast<float>(1 / sum);
-    for (std::int64_t c = 0; c < rows_.classes; ++c) p[c] *= inverse;
-    return std::log(sum) - (static_cast<double>(x[label]) - static_cast<double>(largest));
+    return softmax_row(x, rows_.classes, p).minus_log_of(x[label]);
   }
 
   Rows rows_;
@@ -85,6 +75,30 @@ class SoftmaxCrossEntropyBackward final : public Kernel {
   float scale_;
 };
 
+// Rows whose label has fewer than k logits before it, larger or equal and earlier.
+class CountTopK final : public Kernel {
+ public:
+  CountTopK(Rows rows, std::int64_t k) : rows_(rows), k_(k) {}
+  void run(const KernelArguments& arguments) override {
+    const std::int32_t* const labels = arguments.in_ints(1);
+    rows_.check(labels);
+    std::int64_t correct = 0;
+    for (std::int64_t row = 0; row < rows_.count; ++row) {
+      const float* const x = arguments.in(0) + row * rows_.classes;
+      std::int64_t before = 0;
+      for (std::int64_t c = 0; c < rows_.classes; ++c) {
+        before += x[c] > x[labels[row]] || (x[c] == x[labels[row]] && c < labels[row]) ? 1 : 0;
+      }
+      correct += before < k_ ? 1 : 0;
+    }
+    arguments.out(0)[0] = static_cast<float>(correct);
+  }
+
+ private:
+  Rows rows_;
+  std::int64_t k_;
+};
+
 class CountCorrect final : public Kernel {
  public:
   explicit CountCorrect(Rows rows) : rows_(rows) {}
@@ -105,11 +119,6 @@ class CountCorrect final : public Kernel {
   Rows rows_;
 };
 
-void read_all_plain(NodeBuilder& builder) {
-  for (std::size_t i = 0; i < builder.input_count(); ++i) builder.read_plain(i);
-  for (std::size_t i = 0; i < builder.output_count(); ++i) builder.write_plain(i);
-}
-
 }  // namespace
 
 KernelPointer make_softmax_cross_entropy(NodeBuilder& builder) {
@@ -122,6 +131,11 @@ KernelPointer make_softmax_cross_entropy_backward(NodeBuilder& builder) {
   read_all_plain(builder);
   return std::make_unique<SoftmaxCrossEntropyBackward>(Rows(builder.input_type(0).shape),
                                                        static_cast<float>(builder.op().attributes.real("scale")));
+}
+
+KernelPointer make_count_top_k(NodeBuilder& builder) {
+  read_all_plain(builder);
+  return std::make_unique<CountTopK>(Rows(builder.input_type(0).shape), builder.op().attributes.integer("k"));
 }
 
 KernelPointer make_count_correct(NodeBuilder& builder) {

@@ -7,58 +7,78 @@ namespace skua::cpu {
 
 namespace {
 
-class SgdUpdate final : public Kernel {
+// `make_rule(attributes, context)` gives a step's functor of (parameter, gradient, states...), of which there are up to
+// two.
+template <class MakeRule>
+class Update final : public Kernel {
  public:
-  SgdUpdate(double momentum, std::int64_t count) : momentum_(static_cast<float>(momentum)), count_(count) {}
+  Update(Attributes attributes, MakeRule make_rule, std::int64_t count)
+      : attributes_(std::move(attributes)), make_rule_(make_rule), count_(count) {}
   void run(const KernelArguments& arguments) override {
-    const elementwise::Sgd sgd{arguments.context.learning_rate, momentum_};
+    const auto rule = make_rule_(attributes_, arguments.context);
+    using Rule = decltype(rule);
     float* const p = arguments.in_place(0);
     const float* const g = arguments.in(1);
-    if (arguments.inputs.size() == 2) {
-      for_each_element(count_, [=](std::int64_t i) { sgd(p[i], g[i]); });
-    } else {
-      float* const v = arguments.in_place(2);
-      for_each_element(count_, [=](std::int64_t i) { sgd(p[i], g[i], v[i]); });
+    if constexpr (std::is_invocable_v<Rule, float&, float>) {
+      if (arguments.inputs.size() == 2) return for_each_element(count_, [=](std::int64_t i) { rule(p[i], g[i]); });
+    }
+    if constexpr (std::is_invocable_v<Rule, float&, float, float&>) {
+      if (arguments.inputs.size() == 3) {
+        float* const a = arguments.in_place(2);
+        return for_each_element(count_, [=](std::int64_t i) { rule(p[i], g[i], a[i]); });
+      }
+    }
+    if constexpr (std::is_invocable_v<Rule, float&, float, float&, float&>) {
+      float* const a = arguments.in_place(2);
+      float* const b = arguments.in_place(3);
+      for_each_element(count_, [=](std::int64_t i) { rule(p[i], g[i], a[i], b[i]); });
     }
   }
 
  private:
-  float momentum_;
-  std::int64_t count_;
-};
-
-class AdamUpdate final : public Kernel {
- public:
-  AdamUpdate(Attributes attributes, std::int64_t count) : attributes_(std::move(attributes)), count_(count) {}
-  void run(const KernelArguments& arguments) override {
-    const auto adam = elementwise::Adam::at(attributes_, arguments.context.step, arguments.context.learning_rate);
-    float* const p = arguments.in_place(0);
-    const float* const g = arguments.in(1);
-    float* const m = arguments.in_place(2);
-    float* const v = arguments.in_place(3);
-    for_each_element(count_, [=](std::int64_t i) { adam(p[i], g[i], m[i], v[i]); });
-  }
-
- private:
   Attributes attributes_;
+  MakeRule make_rule_;
   std::int64_t count_;
 };
 
 // A gradient that does not mirror the parameter is converted; states always mirror it.
-std::int64_t read_all(NodeBuilder& builder) {
+template <class MakeRule>
+KernelPointer make_update(NodeBuilder& builder, MakeRule make_rule) {
   const Layout layout = builder.input_layout(0);
   for (std::size_t i = 0; i < builder.input_count(); ++i) builder.read(i, layout);
-  return layout.stored_elements();
+  return std::make_unique<Update<MakeRule>>(builder.op().attributes, make_rule, layout.stored_elements());
 }
 
 }  // namespace
 
 KernelPointer make_sgd_update(NodeBuilder& builder) {
-  return std::make_unique<SgdUpdate>(builder.op().attributes.real("momentum"), read_all(builder));
+  return make_update(builder, [](const Attributes& attributes, const StepContext& context) {
+    return elementwise::Sgd::at(attributes, context.learning_rate);
+  });
 }
 
 KernelPointer make_adam_update(NodeBuilder& builder) {
-  return std::make_unique<AdamUpdate>(builder.op().attributes, read_all(builder));
+  return make_update(builder, [](const Attributes& attributes, const StepContext& context) {
+    return elementwise::Adam::at(attributes, context.step, context.learning_rate);
+  });
+}
+
+KernelPointer make_rmsprop_update(NodeBuilder& builder) {
+  return make_update(builder, [](const Attributes& attributes, const StepContext& context) {
+    return elementwise::RmsProp::at(attributes, context.learning_rate);
+  });
+}
+
+KernelPointer make_adagrad_update(NodeBuilder& builder) {
+  return make_update(builder, [](const Attributes& attributes, const StepContext& context) {
+    return elementwise::Adagrad::at(attributes, context.learning_rate);
+  });
+}
+
+KernelPointer make_moving_average_update(NodeBuilder& builder) {
+  return make_update(builder, [](const Attributes& attributes, const StepContext&) {
+    return elementwise::MovingAverage::of(attributes);
+  });
 }
 
 }  // namespace skua::cpu

@@ -5,6 +5,6 @@
 #include "skua/graph/op_registry.h"
 #include "skua/layers/dataset.h"
 #include "skua/layers/devices.h"
-#include "skua/layers/models.h"
-#include "skua/layers/sequential.h"
+#include "skua/layers/gan.h"
+#include "skua/layers/text.h"
 #include "skua/scheduler/report.h"

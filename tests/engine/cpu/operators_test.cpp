@@ -129,18 +129,6 @@ TEST(CpuOperators, DenseAndItsBackward) {
   });
 }
 
-Shape random_shape(Random& random, std::size_t rank) {
-  Integers extents;
-  for (std::size_t i = 0; i < rank; ++i) extents.push_back(one_of(random, {1, 2, 3, 5, 10, 17}));
-  if (rank > 0) extents[random.below(rank)] = one_of(random, {1, 16, 18, 70});
-  return Shape(extents);
-}
-
-// One shape in four is large enough for two threads.
-Shape random_shape(Random& random) {
-  return random.below(4) == 0 ? Shape{3, 17, 31, 29} : random_shape(random, random.below(5));
-}
-
 TEST(CpuOperators, Activations) {
   struct Case {
     const char* type;
@@ -268,16 +256,61 @@ void expect_update(Problem& p, const Op& op, const std::vector<std::string>& sta
 }
 
 // Tolerances: every intermediate result is below 2, and few roundings are made.
+double decay(Random& random) {
+  return random.below(2) == 1 ? 0.05 : 0;
+}
+
 TEST(CpuOperators, SgdUpdate) {
   for_each_problem([](Problem& p) {
-    const double momentum = p.random.below(2) == 1 ? 0.9 : 0;
-    expect_update(p, sgd(momentum), momentum > 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{},
-                  6);
+    const double momentum = p.random.below(3) > 0 ? 0.9 : 0;
+    Op op = sgd(momentum);
+    if (momentum > 0) op.attributes.set("nesterov", between(p.random, 0, 1));
+    op.attributes.set("weight_decay", decay(p.random));
+    op.attributes.set("rate_factor", 0.5);
+    expect_update(p, op, momentum > 0 ? std::vector<std::string>{"velocity"} : std::vector<std::string>{}, 6);
   });
 }
 
 TEST(CpuOperators, AdamUpdate) {
-  for_each_problem([](Problem& p) { expect_update(p, adam(), {"m", "v"}, 8); });
+  for_each_problem([](Problem& p) {
+    Op op = adam();
+    op.attributes.set("weight_decay", decay(p.random));
+    op.attributes.set("decoupled", between(p.random, 0, 1));
+    expect_update(p, op, {"m", "v"}, 8);
+  });
+}
+
+TEST(CpuOperators, RmspropAndAdagradUpdates) {
+  for_each_problem([](Problem& p) {
+    if (p.random.below(2) == 1) {
+      const Op op{"adagrad_update", {{"epsilon", 1e-10}, {"weight_decay", decay(p.random)}, {"rate_factor", 1.0}}};
+      return expect_update(p, op, {"sum"}, 8);
+    }
+    const double momentum = p.random.below(2) == 1 ? 0.9 : 0;
+    const Op op{"rmsprop_update",
+                {{"alpha", 0.99},
+                 {"epsilon", 1e-8},
+                 {"momentum", momentum},
+                 {"weight_decay", decay(p.random)},
+                 {"rate_factor", 1.0}}};
+    expect_update(p, op, momentum > 0 ? std::vector<std::string>{"v", "momentum"} : std::vector<std::string>{"v"}, 24);
+  });
+}
+
+TEST(CpuOperators, MovingAverageUpdate) {
+  for_each_problem([](Problem& p) {
+    expect_update(p, {"moving_average_update", {{"momentum", 0.1}, {"count", between(p.random, 1, 4)}}}, {}, 4);
+  });
+}
+
+TEST(CpuOperators, Clipping) {
+  for_each_problem([](Problem& p) {
+    const ValueId x = p.any_layout(p.input("x", random_shape(p.random)));
+    const ValueId clipped = p.node({"clip_by_value", {{"limit", 0.5}}}, {x}, "clipped");
+    const ValueId square = p.node({"sum_of_squares", {}}, {x}, "square");
+    const ValueId scaled = p.node({"clip_by_norm", {{"limit", 1.5}}}, {x, square}, "scaled");
+    p.expect({{clipped, p.rounded(clipped, 0)}, {square, p.rounded(square, 1.001)}, {scaled, p.rounded(scaled, 4)}});
+  });
 }
 
 }  // namespace

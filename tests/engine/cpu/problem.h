@@ -29,6 +29,18 @@ inline std::int64_t one_of(Random& random, const Integers& choices) {
   return choices[random.below(choices.size())];
 }
 
+inline Shape random_shape(Random& random, std::size_t rank) {
+  Integers extents;
+  for (std::size_t i = 0; i < rank; ++i) extents.push_back(one_of(random, {1, 2, 3, 5, 10, 17}));
+  if (rank > 0) extents[random.below(rank)] = one_of(random, {1, 16, 18, 70});
+  return Shape(extents);
+}
+
+// One shape in four is large enough for two threads.
+inline Shape random_shape(Random& random) {
+  return random.below(4) == 0 ? Shape{3, 17, 31, 29} : random_shape(random, random.below(5));
+}
+
 // What a value is expected to be, and how far each element may be off.
 struct Expected {
   Array values;
@@ -94,7 +106,7 @@ class Problem {
       const bool keep = constants_.count(id) != 0 || graph.value(id).type.dtype == DType::kInt32;
       if (!keep) std::transform(array.begin(), array.end(), array.begin(), change);
     }
-    reference::run(graph, changed, {context.step, static_cast<double>(context.learning_rate)}, true);
+    reference::run(graph, changed, {context.step, static_cast<double>(context.learning_rate), context.seed}, true);
     return changed;
   }
   [[nodiscard]] Values reference_values() const {

@@ -10,7 +10,9 @@ namespace {
 
 // Smooth where gradients are tiny, so that rounding errors stay small.
 Op smooth_adam() {
-  return {"adam_update", {{"beta1", 0.9}, {"beta2", 0.999}, {"epsilon", 1e-2}}};
+  Op op = adam();
+  op.attributes.set("epsilon", 1e-2);
+  return op;
 }
 
 // Four 12x12 images in 3 channels; channels that fill no block, a grouped convolution, every kind of layer.

@@ -50,19 +50,21 @@ class Runner {
     return tensor;
   }
 
-  void run_node(NodeId id, const StepContext& context = {}) {
+  void run_node(NodeId id, const StepContext& context = {}, int micro_batch = 0) {
     const Node& node = graph_.node(id);
     std::vector<void*> inputs;
     std::vector<void*> outputs;
     for (const ValueId input : node.inputs) inputs.push_back(data(input));
     for (const ValueId output : node.outputs) outputs.push_back(data(output));
     Finished finished;
-    program_->launch({id, inputs, outputs, scratch_.get(), &context, 0}, finished);
+    program_->launch({id, inputs, outputs, scratch_.get(), &context, micro_batch}, finished);
     finished.check();
   }
 
-  void run(const StepContext& context = {}) {
-    for (std::size_t i = 0; i < graph_.node_count(); ++i) run_node(NodeId(static_cast<std::int64_t>(i)), context);
+  void run(const StepContext& context = {}, int micro_batch = 0) {
+    for (std::size_t i = 0; i < graph_.node_count(); ++i) {
+      run_node(NodeId(static_cast<std::int64_t>(i)), context, micro_batch);
+    }
   }
 
   void accumulate(ValueId value, const void* from) {

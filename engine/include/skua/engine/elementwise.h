@@ -86,21 +86,123 @@ struct Add {
   SKUA_HOST_DEVICE float operator()(float a, float b) const { return a + b; }
 };
 
-// v <- momentum v + g; p <- p - learning_rate v; without momentum the gradient is the velocity.
-struct Sgd {
-  float learning_rate;
-  float momentum;
+struct Multiply {
+  SKUA_HOST_DEVICE float operator()(float a, float b) const { return a * b; }
+};
 
-  SKUA_HOST_DEVICE void operator()(float& p, float g) const { p -= learning_rate * g; }
-  SKUA_HOST_DEVICE void operator()(float& p, float g, float& v) const {
-    v = momentum * v + g;
-    p -= learning_rate * v;
+// Activations by their result y, but GELU, by x.
+struct LeakyRelu {
+  float alpha;
+  SKUA_HOST_DEVICE float operator()(float x) const { return x <= 0 ? alpha * x : x; }
+};
+struct LeakyReluBackward {
+  float alpha;
+  SKUA_HOST_DEVICE float operator()(float y, float dy) const { return y <= 0 ? alpha * dy : dy; }
+};
+
+struct Elu {
+  float alpha;
+  SKUA_HOST_DEVICE float operator()(float x) const { return x <= 0 ? alpha * expm1f(x) : x; }
+};
+struct EluBackward {
+  float alpha;
+  SKUA_HOST_DEVICE float operator()(float y, float dy) const { return y <= 0 ? dy * (y + alpha) : dy; }
+};
+
+struct Softplus {
+  SKUA_HOST_DEVICE float operator()(float x) const { return (x > 0 ? x : 0.0F) + log1pf(exponential(-fabsf(x))); }
+};
+struct SoftplusBackward {
+  SKUA_HOST_DEVICE float operator()(float y, float dy) const { return -dy * expm1f(-y); }
+};
+
+// Hendrycks and Gimpel, "Gaussian error linear units", 2016.
+struct Gelu {
+  SKUA_HOST_DEVICE float operator()(float x) const { return 0.5F * x * erfcf(-x * 0.70710678F); }
+};
+struct GeluBackward {
+  SKUA_HOST_DEVICE float operator()(float x, float dy) const {
+    const float density = 0.39894228F * exponential(-0.5F * x * x);
+    return dy * (0.5F * erfcf(-x * 0.70710678F) + x * density);
   }
 };
 
-// Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, in PyTorch's form. An element whose gradients
-// were all 0 stays, also where epsilon is 0.
+// Losses of a prediction p and a target t, in double, and their derivatives by p.
+struct SquaredError {
+  SKUA_HOST_DEVICE double loss(double p, double t) const { return (p - t) * (p - t); }
+  SKUA_HOST_DEVICE float derivative(float p, float t) const { return 2 * (p - t); }
+};
+struct AbsoluteError {
+  SKUA_HOST_DEVICE double loss(double p, double t) const { return fabs(p - t); }
+  SKUA_HOST_DEVICE float derivative(float p, float t) const {
+    const float above = p > t ? 1.0F : 0.0F;
+    return p < t ? -1.0F : above;
+  }
+};
+struct Huber {
+  double delta;
+  SKUA_HOST_DEVICE double loss(double p, double t) const {
+    const double size = fabs(p - t);
+    return size <= delta ? size * size / 2 : delta * (size - delta / 2);
+  }
+  SKUA_HOST_DEVICE float derivative(float p, float t) const {
+    const auto limit = static_cast<float>(delta);
+    const float low = p - t < -limit ? -limit : p - t;
+    return low > limit ? limit : low;
+  }
+};
+struct BinaryCrossEntropy {
+  SKUA_HOST_DEVICE double loss(double p, double t) const {
+    const double yes = log(p);
+    const double no = log1p(-p);
+    return -(t * (yes < -100 ? -100 : yes) + (1 - t) * (no < -100 ? -100 : no));
+  }
+  SKUA_HOST_DEVICE float derivative(float p, float t) const {
+    const float spread = p * (1 - p);
+    return (p - t) / (spread < 1e-12F ? 1e-12F : spread);
+  }
+};
+struct BinaryCrossEntropyWithLogits {
+  SKUA_HOST_DEVICE double loss(double x, double t) const { return (x > 0 ? x : 0) - x * t + log1p(exp(-fabs(x))); }
+  SKUA_HOST_DEVICE float derivative(float x, float t) const { return Sigmoid()(x) - t; }
+};
+
+// What the updates of a step share: its learning rate times the node's factor, and weight decay.
+struct UpdateRate {
+  float learning_rate;
+  float weight_decay;  // added to the gradient
+
+  static UpdateRate of(const Attributes& attributes, float learning_rate) {
+    return {static_cast<float>(static_cast<double>(learning_rate) * attributes.real("rate_factor")),
+            static_cast<float>(attributes.real("weight_decay"))};
+  }
+  SKUA_HOST_DEVICE float decayed(float p, float g) const { return weight_decay == 0 ? g : g + weight_decay * p; }
+};
+
+// v <- momentum v + g; p <- p - learning_rate v; without momentum the gradient is the velocity.
+struct Sgd {
+  UpdateRate rate;
+  float momentum;
+  bool nesterov;
+
+  static Sgd at(const Attributes& attributes, float learning_rate) {
+    return {UpdateRate::of(attributes, learning_rate), static_cast<float>(attributes.real("momentum")),
+            attributes.integer("nesterov") == 1};
+  }
+  SKUA_HOST_DEVICE void operator()(float& p, float g) const { p -= rate.learning_rate * rate.decayed(p, g); }
+  SKUA_HOST_DEVICE void operator()(float& p, float g, float& v) const {
+    const float decayed = rate.decayed(p, g);
+    v = momentum * v + decayed;
+    p -= rate.learning_rate * (nesterov ? decayed + momentum * v : v);
+  }
+};
+
+// Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, and Loshchilov and Hutter, "Decoupled weight
+// decay regularization", ICLR 2019, in PyTorch's form. An element whose gradients were all 0 stays, but for its decay,
+// also where epsilon is 0.
 struct Adam {
+  UpdateRate rate;
+  float kept;  // of a parameter, before the step: decoupled weight decay
   float beta1;
   float beta2;
   float one_minus_beta1;
@@ -114,21 +216,87 @@ struct Adam {
     const double beta1 = attributes.real("beta1");
     const double beta2 = attributes.real("beta2");
     const auto t = static_cast<double>(step + 1);
-    return {static_cast<float>(beta1),
+    const double scaled_rate = static_cast<double>(learning_rate) * attributes.real("rate_factor");
+    UpdateRate rate = UpdateRate::of(attributes, learning_rate);
+    float kept = 1;
+    if (attributes.integer("decoupled") == 1) {
+      kept = static_cast<float>(1 - scaled_rate * attributes.real("weight_decay"));
+      rate.weight_decay = 0;
+    }
+    return {rate,
+            kept,
+            static_cast<float>(beta1),
             static_cast<float>(beta2),
             static_cast<float>(1 - beta1),
             static_cast<float>(1 - beta2),
             static_cast<float>(attributes.real("epsilon")),
-            static_cast<float>(static_cast<double>(learning_rate) / (1 - std::pow(beta1, t))),
+            static_cast<float>(scaled_rate / (1 - std::pow(beta1, t))),
             static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, t)))};
   }
 
-  SKUA_HOST_DEVICE void operator()(float& p, float g, float& m, float& v) const {
+  SKUA_HOST_DEVICE void operator()(float& p, float gradient, float& m, float& v) const {
+    const float g = rate.decayed(p, gradient);
+    p *= kept;
     m = beta1 * m + one_minus_beta1 * g;
     v = beta2 * v + one_minus_beta2 * (g * g);
     const float denominator = sqrtf(v) * inverse_root_correction + epsilon;
     p -= denominator == 0 ? 0.0F : step_size * (m / denominator);
   }
+};
+
+// Tieleman and Hinton, lecture 6.5 of "Neural networks for machine learning", 2012, in PyTorch's form.
+struct RmsProp {
+  UpdateRate rate;
+  float alpha;
+  float one_minus_alpha;
+  float epsilon;
+  float momentum;
+
+  static RmsProp at(const Attributes& attributes, float learning_rate) {
+    const double alpha = attributes.real("alpha");
+    return {UpdateRate::of(attributes, learning_rate), static_cast<float>(alpha), static_cast<float>(1 - alpha),
+            static_cast<float>(attributes.real("epsilon")), static_cast<float>(attributes.real("momentum"))};
+  }
+  SKUA_HOST_DEVICE float direction(float p, float gradient, float& v) const {
+    const float g = rate.decayed(p, gradient);
+    v = alpha * v + one_minus_alpha * (g * g);
+    const float denominator = sqrtf(v) + epsilon;
+    return denominator == 0 ? 0.0F : g / denominator;
+  }
+  SKUA_HOST_DEVICE void operator()(float& p, float g, float& v) const { p -= rate.learning_rate * direction(p, g, v); }
+  SKUA_HOST_DEVICE void operator()(float& p, float g, float& v, float& buffer) const {
+    buffer = momentum * buffer + direction(p, g, v);
+    p -= rate.learning_rate * buffer;
+  }
+};
+
+// Duchi, Hazan, Singer, "Adaptive subgradient methods", JMLR 12 (2011), in PyTorch's form.
+struct Adagrad {
+  UpdateRate rate;
+  float epsilon;
+
+  static Adagrad at(const Attributes& attributes, float learning_rate) {
+    return {UpdateRate::of(attributes, learning_rate), static_cast<float>(attributes.real("epsilon"))};
+  }
+  SKUA_HOST_DEVICE void operator()(float& p, float gradient, float& sum) const {
+    const float g = rate.decayed(p, gradient);
+    sum += g * g;
+    const float denominator = sqrtf(sum) + epsilon;
+    p -= denominator == 0 ? 0.0F : rate.learning_rate * (g / denominator);
+  }
+};
+
+// p <- (1 - momentum) p + momentum value / count.
+struct MovingAverage {
+  float kept;
+  float taken;
+
+  static MovingAverage of(const Attributes& attributes) {
+    const double momentum = attributes.real("momentum");
+    return {static_cast<float>(1 - momentum),
+            static_cast<float>(momentum / static_cast<double>(attributes.integer("count")))};
+  }
+  SKUA_HOST_DEVICE void operator()(float& p, float value) const { p = kept * p + taken * value; }
 };
 
 }  // namespace skua::elementwise

@@ -9,8 +9,42 @@
 namespace skua {
 
 // The bijection itself: 128-bit counter, 64-bit key, 10 rounds.
-[[nodiscard]] std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
-                                                      std::array<std::uint32_t, 2> key);
+[[nodiscard]] inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                                             std::array<std::uint32_t, 2> key) {
+  // Multipliers and Weyl increments of Salmon et al., table 2 and section 4.3.
+  constexpr std::uint64_t kMultiplier0 = 0xD2511F53;
+  constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57;
+  constexpr std::uint32_t kWeyl0 = 0x9E3779B9;
+  constexpr std::uint32_t kWeyl1 = 0xBB67AE85;
+  const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
+  const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t product0 = kMultiplier0 * counter[0];
+    const std::uint64_t product1 = kMultiplier1 * counter[2];
+    counter = {high(product1) ^ counter[1] ^ key[0], low(product1), high(product0) ^ counter[3] ^ key[1],
+               low(product0)};
+    key = {key[0] + kWeyl0, key[1] + kWeyl1};
+  }
+  return counter;
+}
+
+// The draws of an operator that is random: of one step and one stream, by sample of the batch and block of four
+// elements of the sample. The key is apart from those of Random.
+struct DrawKey {
+  std::uint64_t seed = 0;
+  std::int64_t step = 0;
+  std::int64_t stream = 0;
+};
+[[nodiscard]] inline std::array<std::uint32_t, 4> draws(const DrawKey& key, std::int64_t sample, std::int64_t block) {
+  constexpr std::uint32_t kOperators = 0xD1B54A33;
+  const auto low = [](auto x) { return static_cast<std::uint32_t>(x); };
+  return philox4x32({low(block), low(sample), low(key.stream), low(key.step)},
+                    {low(key.seed), low(key.seed >> 32) ^ kOperators});
+}
+// An element stays where its draw is not below this.
+[[nodiscard]] std::uint32_t dropout_threshold(double rate);
+// Standard normal numbers by Box and Muller's transform of two pairs of draws.
+[[nodiscard]] std::array<double, 4> normal_draws(const std::array<std::uint32_t, 4>& bits);
 
 // A sequence of draws for one (seed, stream): cheap to make, a plain value, one thread at a time.
 class Random {

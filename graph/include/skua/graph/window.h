@@ -40,7 +40,7 @@ struct Window2d {
   friend bool operator==(const Window2d&, const Window2d&) = default;
 };
 
-// Of conv2d, conv2d_backward_data, conv2d_backward_weight, max_pool2d or max_pool2d_backward with these inputs; forward
+// Of conv2d, conv2d_backward_data, conv2d_backward_weight, a pooling or its backward with these inputs; forward
 // and backward nodes of one layer have equal windows. Throws std::invalid_argument unless all shapes and attributes
 // agree, the window fits into the padded image, groups divide the channels, and every pooling window covers an element.
 [[nodiscard]] Window2d window_of(const Op& op, std::span<const ValueType> inputs);

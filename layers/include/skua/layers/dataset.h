@@ -17,12 +17,14 @@ class Dataset {
  public:
   virtual ~Dataset() = default;
   [[nodiscard]] virtual std::int64_t size() const = 0;
-  [[nodiscard]] virtual Shape feature_shape() const = 0;  // of one row: (1,28,28)
-  [[nodiscard]] virtual int classes() const = 0;          // labels are 0..classes-1
+  [[nodiscard]] virtual ValueType feature_type() const = 0;  // of one row: float32 (1,28,28), int32 (100)
+  [[nodiscard]] virtual ValueType label_type() const = 0;    // of one row: int32 (), float32 (1)
+  [[nodiscard]] virtual int classes() const = 0;             // int32 labels are 0..classes-1; 0: labels are float32
   [[nodiscard]] virtual std::string description() const = 0;
-  // Fills row i of `features` (rows.size(), feature_shape) and `labels` (rows.size()) from row rows[i].
-  // REQUIRES: 0 <= rows[i] < size(); the tensors have those shapes, float32 and int32.
-  virtual void read(std::span<const std::int64_t> rows, Tensor& features, Tensor& labels) const = 0;
+  // Fills row i of `features` and `labels` from row rows[i]. What is drawn at random depends on the epoch.
+  // REQUIRES: 0 <= rows[i] < size(); the tensors have the types of a row with the count of rows in front.
+  virtual void read(std::span<const std::int64_t> rows, Tensor& features, Tensor& labels,
+                    std::int64_t epoch = 0) const = 0;
 };
 
 struct DatasetPair {

@@ -1,44 +1,26 @@
-// What training is made of: losses, optimizers, options, logs and callbacks. Plain values but for the callbacks, which
-// the caller owns.
+// How a model is compiled and trained: options, logs, reports. Plain values.
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "skua/engine/session.h"
 #include "skua/layers/dataset.h"
+#include "skua/layers/losses.h"
+#include "skua/layers/optimizers.h"
 
 namespace skua {
 
-class Sequential;
-
-// Appends the loss of one micro-batch: a scalar, the sum over its samples times `scale`.
-struct Loss {
-  std::function<ValueId(Graph& graph, ValueId prediction, ValueId labels, double scale)> build;
-};
-// -log softmax(prediction)[label]; the predictions are logits (N,classes).
-struct SparseCategoricalCrossentropy : Loss {
-  SparseCategoricalCrossentropy();
-};
-
-struct Optimizer {
-  Op update;
-  double learning_rate = 0;
-};
-// Kingma and Ba, ICLR 2015, in PyTorch's form; `rate` is the learning rate, as below.
-struct Adam : Optimizer {
-  explicit Adam(double rate = 1e-3, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8);
-};
-struct SGD : Optimizer {
-  explicit SGD(double rate = 1e-2, double momentum = 0);
-};
+class Callback;
 
 struct CompileOptions {
   Optimizer optimizer = Adam();
   Loss loss = SparseCategoricalCrossentropy();
+  std::vector<Metric> metrics = {};  // none: those of the loss
+  LearningRateSchedule schedule = schedules::constant();
   std::string devices = "cpu";    // see open_devices
   std::string policy = "auto";    // one of policies()
   double plan_seconds = 10;       // the planner's time budget
@@ -47,56 +29,36 @@ struct CompileOptions {
   // Parts of a batch that gradients are summed over: part of the numerics. 0: the count with the best simulated step
   // (choose_micro_batches), kept as long as the batch size stays.
   int micro_batches = 0;
-  std::uint64_t seed = 0;         // of first weights and of the order of samples
+  std::uint64_t seed = 0;         // of first weights, of dropout and noise, and of the order of samples
   std::string profile_file = "";  // measured times: read where the file exists, written after fit
 };
+
+using MetricValues = std::map<std::string, double>;  // by the metric's name
 
 struct EpochLogs {
   int epoch = 0;  // from 1, over all calls of fit
   std::int64_t samples = 0;
-  double loss = 0;      // mean per sample over the epoch's batches, each before its update
-  double accuracy = 0;  // share of right answers, likewise
+  double loss = 0;            // mean over the epoch's batches, each before its update
+  MetricValues metrics = {};  // likewise
   std::optional<double> validation_loss = std::nullopt;
-  std::optional<double> validation_accuracy = std::nullopt;
-  double seconds = 0;  // without validation
+  MetricValues validation_metrics = {};
+  double learning_rate = 0;  // of the last step
+  double seconds = 0;        // without validation
+
+  // "loss", "validation_loss", "accuracy", "validation_accuracy", ...; throws std::invalid_argument where there is
+  // none.
+  [[nodiscard]] double value(const std::string& name) const;
 };
 using History = std::vector<EpochLogs>;
 
 struct StepLogs {
-  int epoch = 0;              // from 1
-  std::int64_t step = 0;      // from 1, in the epoch
-  std::int64_t steps = 0;     // of the epoch
-  double loss = 0;            // mean per sample of this batch
-  double epoch_loss = 0;      // mean so far
-  double epoch_accuracy = 0;  // so far
-};
-
-// May read and set the model's weights, which are those of the last step, evaluate it and save checkpoints; not train,
-// compile or change it.
-class Callback {
- public:
-  virtual ~Callback() = default;
-  virtual void on_train_begin(Sequential&) {}
-  virtual void on_step_end(Sequential&, const StepLogs&) {}
-  virtual void on_epoch_end(Sequential&, const EpochLogs&) {}
-  bool stop_training = false;  // set it to end training after this step
-};
-
-// Progress on standard error: a bar that is redrawn on a terminal, a line per epoch elsewhere.
-class ProgressBar final : public Callback {
- public:
-  void on_step_end(Sequential&, const StepLogs& logs) override;
-  void on_epoch_end(Sequential&, const EpochLogs& logs) override;
-};
-
-// Saves a checkpoint after each epoch.
-class ModelCheckpoint final : public Callback {
- public:
-  explicit ModelCheckpoint(std::string directory) : directory_(std::move(directory)) {}
-  void on_epoch_end(Sequential& model, const EpochLogs&) override;
-
- private:
-  std::string directory_;
+  int epoch = 0;                    // from 1
+  std::int64_t step = 0;            // from 1, in the epoch
+  std::int64_t steps = 0;           // of the epoch
+  double loss = 0;                  // mean of this batch
+  double epoch_loss = 0;            // mean so far
+  MetricValues epoch_metrics = {};  // so far
+  double learning_rate = 0;
 };
 
 struct FitOptions {
@@ -112,27 +74,30 @@ struct FitOptions {
 };
 
 struct Metrics {
-  double loss = 0;  // mean per sample
-  double accuracy = 0;
+  double loss = 0;  // mean over the samples
+  MetricValues metrics = {};
   std::int64_t samples = 0;
+
+  [[nodiscard]] double metric(const std::string& name) const;  // throws std::invalid_argument where there is none
 };
 
 // How the last fit ran, up to its last epoch. Times are seconds of one step, from its first task to its last.
 struct TrainingReport {
   Plan plan;  // the last one; its prediction uses measured times where there are any
   int plans_made = 0;
-  double lower_bound_seconds = 0;      // of any plan, by the same times
-  double median_step_seconds = 0;      // measured, since the last plan
-  std::int64_t steps = 0;              // of this fit
-  double seconds = 0;                  // of this fit, validation left out
-  double final_loss = 0;               // mean per sample of the last batch
-  std::int64_t steals = 0;             // over all steps
-  double bytes_copied = 0;             // over all steps
-  std::vector<std::string> devices;    // names; the next two are by device
-  std::vector<double> utilization;     // mean busy share of a step since the last plan
-  std::vector<double> peak_bytes;      // of the device's memory; devices in one memory share it
-  std::vector<StepTrace> traces;       // of the last steps, as FitOptions::trace_steps asks
-  const Schedule* schedule = nullptr;  // of the traces; valid until the next fit
+  double lower_bound_seconds = 0;                    // of any plan, by the same times
+  double median_step_seconds = 0;                    // measured, since the last plan
+  std::int64_t steps = 0;                            // of this fit
+  double seconds = 0;                                // of this fit, validation left out
+  double final_loss = 0;                             // mean of the last batch
+  std::int64_t steals = 0;                           // over all steps
+  double bytes_copied = 0;                           // over all steps
+  std::vector<std::string> devices;                  // names; the next two are by device
+  std::vector<double> utilization;                   // mean busy share of a step since the last plan
+  std::vector<double> peak_bytes;                    // of the device's memory; devices in one memory share it
+  std::map<std::string, std::string> layer_devices;  // by layer: where the last plan puts its work, "cpu:0, cpu:1"
+  std::vector<StepTrace> traces;                     // of the last steps, as FitOptions::trace_steps asks
+  const Schedule* schedule = nullptr;                // of the traces; valid until the next fit
 };
 
 }  // namespace skua

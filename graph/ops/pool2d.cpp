@@ -17,6 +17,17 @@ std::vector<ValueType> infer_backward(const Op& op, TypeSpan inputs) {
   return {{window_of(op, inputs).input_shape()}};
 }
 
+std::vector<ValueType> infer_average(const Op& op, TypeSpan inputs) {
+  expect_attributes(op, {"window", "strides", "padding"});
+  return {{window_of(op, inputs).output_shape()}};
+}
+
+std::vector<ValueId> average_gradient(GradientContext& context) {
+  Op op{"average_pool2d_backward", context.op().attributes};
+  op.attributes.set("input_shape", context.type(context.input(0)).shape.extents());
+  return context.add(std::move(op), {context.output_gradient(0)}, "backward");
+}
+
 std::vector<ValueId> gradient(GradientContext& context) {
   Op op{"max_pool2d_backward", context.op().attributes};
   op.attributes.set("input_shape", context.type(context.input(0)).shape.extents());
@@ -31,11 +42,18 @@ double flops(const Op& op, TypeSpan inputs, TypeSpan outputs) {
 double flops_backward(const Op&, TypeSpan inputs, TypeSpan) {
   return elements(inputs[0]);
 }
+double flops_average_backward(const Op& op, TypeSpan inputs, TypeSpan) {
+  const Window2d window = window_of(op, inputs);
+  return elements(inputs[0]) * static_cast<double>(window.kernel_height * window.kernel_width);
+}
 
 }  // namespace
 
-std::vector<OpDefinition> max_pool2d_ops() {
-  return {{"max_pool2d", infer, gradient, flops, {}}, {"max_pool2d_backward", infer_backward, {}, flops_backward, {}}};
+std::vector<OpDefinition> pool2d_ops() {
+  return {{"max_pool2d", infer, gradient, flops, {}},
+          {"max_pool2d_backward", infer_backward, {}, flops_backward, {}},
+          {"average_pool2d", infer_average, average_gradient, flops, {}},
+          {"average_pool2d_backward", infer_backward, {}, flops_average_backward, {}}};
 }
 
 }  // namespace skua::ops

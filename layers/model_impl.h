@@ -1,26 +1,23 @@
-// What a Sequential holds, and how it does what it is told. Private to layers/.
+// What a Model holds, and how it does what it is told. Private to layers/.
 #pragma once
 
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "blueprint.h"
 #include "evaluator.h"
-#include "model_graph.h"
-#include "skua/layers/sequential.h"
 #include "trainer.h"
 
 namespace skua {
 
-class Sequential::Impl {
+class Model::Impl {
  public:
-  explicit Impl(Shape input_shape) { architecture_.input_shape = std::move(input_shape); }
+  explicit Impl(std::shared_ptr<const Blueprint> blueprint) : blueprint_(std::move(blueprint)) {}
 
-  void add(std::shared_ptr<const Layer> layer);
   void compile(CompileOptions options);
-  History fit(Sequential& self, const Dataset& data, const FitOptions& options);
+  History fit(Model& self, const Dataset& data, const FitOptions& options);
   Metrics evaluate(const Dataset& data, std::int64_t batch_size);
   Tensor predict(const Tensor& features, std::int64_t batch_size);
 
@@ -28,23 +25,26 @@ class Sequential::Impl {
   const TrainingState& state();
   void set_weights(std::map<std::string, Tensor> weights);
   void restore(TrainingState state);
+  void scale_learning_rate(double factor);
+  void forget_compile() { compiled_ = false; }
 
-  [[nodiscard]] const Architecture& architecture() const { return architecture_; }
+  [[nodiscard]] const Blueprint& blueprint() const { return *blueprint_; }
   [[nodiscard]] const CompileOptions& options() const { return options_; }
   [[nodiscard]] const TrainingReport& report() const { return report_; }
   [[nodiscard]] std::string model_fingerprint() const;
+  void require_no_training(const std::string& verb) const;
 
  private:
   void require_compiled() const;
-  void require_no_training(const std::string& verb) const;
   void check_resumed(const FitOptions& options) const;
-  [[nodiscard]] int micro_batches_for(const Sequential& self, std::int64_t batch_size) const;
-  void begin_training(const Sequential& self, const Dataset& data, const FitOptions& options);
-  EpochLogs train_epoch(Sequential& self, const Dataset& data, const FitOptions& options, std::int64_t steps,
+  [[nodiscard]] int micro_batches_for(const Model& self, std::int64_t batch_size) const;
+  void begin_training(const Model& self, const Dataset& data, const FitOptions& options);
+  EpochLogs train_epoch(Model& self, const Dataset& data, const FitOptions& options, std::int64_t steps,
                         const std::vector<Callback*>& callbacks);
-  void end_epoch(Sequential& self, const FitOptions& options, const std::vector<Callback*>& callbacks, EpochLogs& logs);
+  void end_epoch(Model& self, const FitOptions& options, const std::vector<Callback*>& callbacks, EpochLogs& logs);
+  [[nodiscard]] double learning_rate() const;  // of the next step
 
-  Architecture architecture_;
+  std::shared_ptr<const Blueprint> blueprint_;
   CompileOptions options_;
   bool compiled_ = false;
   bool resumed_ = false;   // from a checkpoint: batch size and micro-batch count must stay

@@ -1,0 +1,91 @@
+// Draws by the counter-based generator, in plain order of the elements (docs/operators.md).
+#include <cmath>
+#include <numbers>
+
+#include "../parallel.h"
+#include "kernels.h"
+#include "skua/graph/random.h"
+
+namespace skua::cpu {
+
+namespace {
+
+// (N, elements of a sample)
+struct Samples {
+  std::int64_t count;
+  std::int64_t elements;
+
+  explicit Samples(const Shape& shape) : count(shape[0]), elements(shape.elements() / shape[0]) {}
+
+  // visit(index of the first element, how many, their four draws), for each block of up to four elements of a sample.
+  template <class Visit>
+  void for_each_block(std::int64_t stream, const KernelArguments& arguments, Visit visit) const {
+    const std::int64_t blocks = (elements + 3) / 4;
+    const DrawKey key{arguments.context.seed, arguments.context.step, stream};
+    const std::int64_t first_sample = arguments.micro_batch * count;
+    for_each_row(count, [=, this](std::int64_t n) {
+      for (std::int64_t block = 0; block < blocks; ++block) {
+        visit(n * elements + 4 * block, std::min<std::int64_t>(4, elements - 4 * block),
+              draws(key, first_sample + n, block));
+      }
+    });
+  }
+};
+
+class Dropout final : public Kernel {
+ public:
+  Dropout(const Shape& x, double rate, std::int64_t stream)
+      : samples_(x), stream_(stream), least_(dropout_threshold(rate)), scale_(static_cast<float>(1 / (1 - rate))) {}
+  void run(const KernelArguments& arguments) override {
+    const float* const x = arguments.in(0);
+    float* const y = arguments.out(0);
+    samples_.for_each_block(
+        stream_, arguments,
+        [=, this](std::int64_t first, std::int64_t count, const std::array<std::uint32_t, 4>& bits) {
+          for (std::int64_t i = 0; i < count; ++i) {
+            const bool keep = bits[static_cast<std::size_t>(i)] >= least_;
+            y[first + i] = keep ? x[first + i] * scale_ : 0.0F;
+          }
+        });
+  }
+
+ private:
+  Samples samples_;
+  std::int64_t stream_;
+  std::uint32_t least_;
+  float scale_;
+};
+
+class RandomNormal final : public Kernel {
+ public:
+  RandomNormal(const Shape& y, std::int64_t stream) : samples_(y), stream_(stream) {}
+  void run(const KernelArguments& arguments) override {
+    float* const y = arguments.out(0);
+    samples_.for_each_block(stream_, arguments,
+                            [=](std::int64_t first, std::int64_t count, const std::array<std::uint32_t, 4>& bits) {
+                              const std::array<double, 4> values = normal_draws(bits);
+                              for (std::int64_t i = 0; i < count; ++i) {
+                                y[first + i] = static_cast<float>(values[static_cast<std::size_t>(i)]);
+                              }
+                            });
+  }
+
+ private:
+  Samples samples_;
+  std::int64_t stream_;
+};
+
+}  // namespace
+
+KernelPointer make_dropout(NodeBuilder& builder) {
+  read_all_plain(builder);
+  return std::make_unique<Dropout>(builder.input_type(0).shape, builder.op().attributes.real("rate"),
+                                   builder.op().attributes.integer("stream"));
+}
+
+KernelPointer make_random_normal(NodeBuilder& builder) {
+  read_all_plain(builder);
+  return std::make_unique<RandomNormal>(builder.output_type(0).shape, builder.op().attributes.integer("stream"));
+}
+
+}  // namespace skua::cpu

@@ -1,0 +1,242 @@
+// Recurrences over plain sequences: at each step one product with weight_hh, then the cell, sample by sample.
+#include <algorithm>
+#include <cstring>
+
+#include "../parallel.h"
+#include "kernels.h"
+#include "recurrent_cells.h"
+
+namespace skua::cpu {
+
+namespace {
+
+struct Sizes {
+  std::int64_t batch;
+  std::int64_t steps;
+  std::int64_t units;
+  bool reverse;
+
+  // The i-th step to run.
+  [[nodiscard]] std::int64_t step(std::int64_t i) const { return reverse ? steps - 1 - i : i; }
+  // Of row (n,t) in a sequence `width` elements wide.
+  [[nodiscard]] std::int64_t at(std::int64_t n, std::int64_t t, std::int64_t width) const {
+    return (n * steps + t) * width;
+  }
+};
+
+bool is_masked(const float* mask, std::int64_t row) {
+  return mask != nullptr && mask[row] == 0;
+}
+
+void copy_row(const float* from, std::int64_t count, float* to) {
+  std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
+}
+
+// The states that a sequence holds, step by step, and the one before the first step run.
+struct States {
+  const float* first;
+  const float* sequence;
+
+  [[nodiscard]] const float* before(const Sizes& s, std::int64_t i, std::int64_t n) const {
+    return i == 0 ? first + n * s.units : sequence + s.at(n, s.step(i - 1), s.units);
+  }
+};
+
+template <class Cell>
+class Recurrence final : public Kernel {
+ public:
+  explicit Recurrence(const Sizes& sizes) : s_(sizes) {}
+  [[nodiscard]] std::size_t scratch_bytes() const override {
+    return static_cast<std::size_t>(s_.batch * kWide * s_.units) * sizeof(float);
+  }
+  // gates, weight_hh, bias_hh, h0, [c0], [mask] to y, h_n, [c_n], [activations], [cells]
+  void run(const KernelArguments& a) override {
+    constexpr std::size_t kStates = Cell::kHasCells ? 2 : 1;
+    const float* const mask = a.inputs.size() > 3 + kStates ? a.in(3 + kStates) : nullptr;
+    float* const y = a.out(0);
+    float* const kept = Cell::kKept > 0 ? a.out(1 + kStates) : nullptr;
+    float* const cells = Cell::kHasCells ? a.out(4) : nullptr;
+    const States h{a.in(3), y};
+    const States c{Cell::kHasCells ? a.in(4) : nullptr, cells};
+    auto* const hidden = static_cast<float*>(a.scratch);
+    const std::int64_t wide = kWide * s_.units;
+    for (std::int64_t i = 0; i < s_.steps; ++i) {
+      const std::int64_t t = s_.step(i);
+      multiply({s_.batch, wide, s_.units}, {h.before(s_, i, 0), false, i == 0 ? s_.units : s_.steps * s_.units},
+               {a.in(1), true, s_.units}, 0, hidden, wide);
+      for_each_row(s_.batch, [&, this](std::int64_t n) {
+        const std::int64_t at = s_.at(n, t, 1);
+        float* const c_now = Cell::kHasCells ? cells + at * s_.units : nullptr;
+        const float* const c_before = Cell::kHasCells ? c.before(s_, i, n) : nullptr;
+        float* const kept_now = Cell::kKept > 0 ? kept + at * Cell::kKept * s_.units : nullptr;
+        if (is_masked(mask, at)) {
+          copy_row(h.before(s_, i, n), s_.units, y + at * s_.units);
+          if (Cell::kHasCells) copy_row(c_before, s_.units, c_now);
+          if (Cell::kKept > 0) std::fill_n(kept_now, Cell::kKept * s_.units, 0.0F);
+          return;
+        }
+        Cell::forward({s_.units, a.in(0) + at * wide, hidden + n * wide, a.in(2), h.before(s_, i, n), c_before,
+                       y + at * s_.units, c_now, kept_now});
+      });
+    }
+    for (std::int64_t n = 0; n < s_.batch; ++n) {
+      copy_row(h.before(s_, s_.steps, n), s_.units, a.out(1) + n * s_.units);
+      if (Cell::kHasCells) copy_row(c.before(s_, s_.steps, n), s_.units, a.out(2) + n * s_.units);
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kWide = Cell::kGates;
+  Sizes s_;
+};
+
+template <class Cell>
+class RecurrenceBackward final : public Kernel {
+ public:
+  explicit RecurrenceBackward(const Sizes& sizes) : s_(sizes) {}
+  [[nodiscard]] std::size_t scratch_bytes() const override {
+    return static_cast<std::size_t>(state_count() * 2 + before_count() + hidden_count()) * sizeof(float);
+  }
+  // weight_hh, h0, [c0], y, [activations], [cells], dy, dh_n, [dc_n], [mask] to dgates, dweight_hh, dbias_hh, dh0,
+  // [dc0]
+  void run(const KernelArguments& a) override {
+    constexpr std::size_t kStates = Cell::kHasCells ? 2 : 1;
+    constexpr std::size_t kY = 1 + kStates;
+    constexpr std::size_t kDy = kY + 1 + (Cell::kKept > 0 ? 1 : 0) + (Cell::kHasCells ? 1 : 0);
+    constexpr std::size_t kMask = kDy + 1 + kStates;
+    Arrays arrays;
+    arrays.weight = a.in(0);
+    arrays.h = {a.in(1), a.in(kY)};
+    arrays.c = {Cell::kHasCells ? a.in(2) : nullptr, Cell::kHasCells ? a.in(kY + 2) : nullptr};
+    arrays.kept = Cell::kKept > 0 ? a.in(kY + 1) : nullptr;
+    arrays.dy = a.in(kDy);
+    arrays.mask = a.inputs.size() > kMask ? a.in(kMask) : nullptr;
+    arrays.dgates = a.out(0);
+    arrays.dh = a.out(3);  // the running gradients by the states
+    arrays.dc = Cell::kHasCells ? a.out(4) : nullptr;
+    arrays.total = static_cast<float*>(a.scratch);
+    arrays.direct = arrays.total + state_count();
+    arrays.before = arrays.direct + state_count();
+    arrays.dhidden = Cell::kHiddenDiffers ? arrays.before + before_count() : arrays.dgates;
+    copy_row(a.in(kDy + 1), state_count(), arrays.dh);
+    if (Cell::kHasCells) copy_row(a.in(kDy + 2), state_count(), arrays.dc);
+    for (std::int64_t i = s_.steps - 1; i >= 0; --i) run_step(arrays, i);
+    sum_weight(arrays, a.out(1));
+    sum_bias(arrays, a.out(2));
+  }
+
+ private:
+  struct Arrays {
+    const float* weight;
+    States h;
+    States c;
+    const float* kept;
+    const float* dy;
+    const float* mask;
+    float* dgates;
+    float* dhidden;  // (N,T,gates H)
+    float* dh;       // (N,H)
+    float* dc;       // (N,H)
+    float* total;    // (N,H): by h of the step
+    float* direct;   // (N,H)
+    float* before;   // (N,T,H): the state before each step
+  };
+
+  [[nodiscard]] std::int64_t wide() const { return Cell::kGates * s_.units; }
+  [[nodiscard]] std::int64_t state_count() const { return s_.batch * s_.units; }
+  [[nodiscard]] std::int64_t before_count() const { return s_.batch * s_.steps * s_.units; }
+  [[nodiscard]] std::int64_t hidden_count() const { return Cell::kHiddenDiffers ? s_.batch * s_.steps * wide() : 0; }
+
+  void run_step(const Arrays& arrays, std::int64_t i) const {
+    const std::int64_t t = s_.step(i);
+    const std::int64_t units = s_.units;
+    for_each_row(s_.batch, [&, this](std::int64_t n) {
+      const std::int64_t at = s_.at(n, t, 1);
+      float* const total = arrays.total + n * units;
+      const float* const dy = arrays.dy + at * units;
+      const float* const dh = arrays.dh + n * units;
+      for (std::int64_t j = 0; j < units; ++j) total[j] = dh[j] + dy[j];
+      copy_row(arrays.h.before(s_, i, n), units, arrays.before + at * units);
+      float* const dgates = arrays.dgates + at * wide();
+      float* const dhidden = arrays.dhidden + at * wide();
+      if (is_masked(arrays.mask, at)) {
+        std::fill_n(dgates, wide(), 0.0F);
+        if (Cell::kHiddenDiffers) std::fill_n(dhidden, wide(), 0.0F);
+        copy_row(total, units, arrays.direct + n * units);
+        return;
+      }
+      Cell::backward({units, arrays.h.sequence + at * units, Cell::kHasCells ? arrays.c.sequence + at * units : nullptr,
+                      arrays.h.before(s_, i, n), Cell::kHasCells ? arrays.c.before(s_, i, n) : nullptr,
+                      Cell::kKept > 0 ? arrays.kept + at * Cell::kKept * units : nullptr, total,
+                      Cell::kHasCells ? arrays.dc + n * units : nullptr, dgates, dhidden, arrays.direct + n * units});
+    });
+    copy_row(arrays.direct, state_count(), arrays.dh);
+    multiply({s_.batch, units, wide()}, {arrays.dhidden + t * wide(), false, s_.steps * wide()},
+             {arrays.weight, false, units}, 1, arrays.dh, units);
+  }
+
+  void sum_weight(const Arrays& arrays, float* dweight) const {
+    multiply({wide(), s_.units, s_.batch * s_.steps}, {arrays.dhidden, true, wide()}, {arrays.before, false, s_.units},
+             0, dweight, s_.units);
+  }
+
+  void sum_bias(const Arrays& arrays, float* dbias) const {
+    constexpr std::int64_t kColumns = 64;
+    for_each_row((wide() + kColumns - 1) / kColumns, [&, this](std::int64_t block) {
+      const std::int64_t first = block * kColumns;
+      const std::int64_t count = std::min(kColumns, wide() - first);
+      double sums[kColumns] = {};
+      for (std::int64_t row = 0; row < s_.batch * s_.steps; ++row) {
+        const float* const from = arrays.dhidden + row * wide() + first;
+#pragma omp simd
+        for (std::int64_t j = 0; j < count; ++j) sums[j] += static_cast<double>(from[j]);
+      }
+      for (std::int64_t j = 0; j < count; ++j) dbias[first + j] = static_cast<float>(sums[j]);
+    });
+  }
+
+  Sizes s_;
+};
+
+template <template <class> class RecurrenceKernel, class Cell>
+KernelPointer make(NodeBuilder& builder, const Shape& y) {
+  read_all_plain(builder);
+  const bool reverse = builder.op().attributes.integer("reverse") == 1;
+  return std::make_unique<RecurrenceKernel<Cell>>(Sizes{y[0], y[1], y[2], reverse});
+}
+
+template <class Cell>
+KernelPointer make_forward(NodeBuilder& builder) {
+  return make<Recurrence, Cell>(builder, builder.output_type(0).shape);
+}
+template <class Cell>
+KernelPointer make_backward(NodeBuilder& builder) {
+  return make<RecurrenceBackward, Cell>(builder, builder.input_type(Cell::kHasCells ? 3 : 2).shape);
+}
+
+}  // namespace
+
+KernelPointer make_simple_rnn(NodeBuilder& builder) {
+  const bool tanh = builder.op().attributes.text("activation") == "tanh";
+  return tanh ? make_forward<TanhCell>(builder) : make_forward<ReluCell>(builder);
+}
+KernelPointer make_simple_rnn_backward(NodeBuilder& builder) {
+  const bool tanh = builder.op().attributes.text("activation") == "tanh";
+  return tanh ? make_backward<TanhCell>(builder) : make_backward<ReluCell>(builder);
+}
+
+KernelPointer make_lstm(NodeBuilder& builder) {
+  return make_forward<LstmCell>(builder);
+}
+KernelPointer make_lstm_backward(NodeBuilder& builder) {
+  return make_backward<LstmCell>(builder);
+}
+
+KernelPointer make_gru(NodeBuilder& builder) {
+  return make_forward<GruCell>(builder);
+}
+KernelPointer make_gru_backward(NodeBuilder& builder) {
+  return make_backward<GruCell>(builder);
+}
+
+}  // namespace skua::cpu
