@@ -121,6 +121,10 @@ Metrics Model::evaluate(const Dataset& data, std::int64_t batch_size) {
 Tensor Model::predict(const Tensor& features, std::int64_t batch_size) {
   return impl_->predict(features, batch_size);
 }
+ValueType Model::sample_type() const {
+  const ModelGraph model = impl_->blueprint().prediction_graph(1);
+  return sample_of(model.graph.value(model.features).type);
+}
 void Model::scale_learning_rate(double factor) {
   impl_->scale_learning_rate(factor);
 }

@@ -113,9 +113,9 @@ namespace {
 // Counts of a bigram model.
 class KneserNey {
  public:
-  KneserNey(std::span<const std::int32_t> train, std::int64_t vocabulary_size)
+  KneserNey(std::span<const Bigram> seen, std::int64_t vocabulary_size)
       : uniform_(1 / static_cast<double>(vocabulary_size)) {
-    for (std::size_t i = 1; i < train.size(); ++i) ++pairs_[{train[i - 1], train[i]}];
+    for (const Bigram& bigram : seen) ++pairs_[{bigram.before, bigram.word}];
     double once = 0;
     double twice = 0;
     for (const auto& [pair, count] : pairs_) {
@@ -157,18 +157,17 @@ class KneserNey {
 
 }  // namespace
 
-double bigram_perplexity(std::span<const std::int32_t> train, std::span<const Bigram> asked,
-                         std::int64_t vocabulary_size) {
-  if (train.size() < 2 || asked.empty()) {
-    throw std::invalid_argument("[bigram_perplexity] expected two words or more to count and one to ask for");
+double bigram_perplexity(std::span<const Bigram> seen, std::span<const Bigram> asked, std::int64_t vocabulary_size) {
+  if (seen.empty() || asked.empty()) {
+    throw std::invalid_argument("[bigram_perplexity] expected words to count and words to ask for, got none");
   }
-  const KneserNey model(train, vocabulary_size);
+  const KneserNey model(seen, vocabulary_size);
   double sum = 0;
   for (const Bigram& bigram : asked) sum -= std::log(model.probability(bigram));
   return std::exp(sum / static_cast<double>(asked.size()));
 }
 
-std::vector<Bigram> asked_bigrams(const Dataset& data) {
+std::vector<Bigram> bigrams_of(const Dataset& data) {
   const std::int64_t length = data.feature_type().shape.elements();
   const std::int64_t labels = data.label_type().shape.elements();
   std::vector<Bigram> asked;

@@ -68,7 +68,7 @@ std::vector<Side> measure(Options& options) {
         choose_micro_batches(recipe.make(), compile, batch, make_cluster(fmt::format("cpu:{}", *largest)), CostModel());
   }
   compile.micro_batches = micro_batches;
-  const DatasetPair data = recipe.data("");
+  const DatasetPair data = recipe.data("").pair;
   std::vector<Side> sides;
   for (int count : options.devices) {
     sides.push_back({count, recipe.make(), {}, {}, {}});

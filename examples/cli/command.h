@@ -18,6 +18,7 @@ namespace skua::cli {
 void add_devices_command(CLI::App& program);
 void add_policies_command(CLI::App& program);
 void add_train_command(CLI::App& program);
+void add_generate_command(CLI::App& program);
 void add_plan_command(CLI::App& program);
 void add_simulate_command(CLI::App& program);
 void add_bench_command(CLI::App& program);

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   skua::cli::add_devices_command(program);
   skua::cli::add_policies_command(program);
   skua::cli::add_train_command(program);
+  skua::cli::add_generate_command(program);
   skua::cli::add_plan_command(program);
   skua::cli::add_simulate_command(program);
   skua::cli::add_bench_command(program);

@@ -32,6 +32,7 @@ struct Options {
   std::string trace;
   std::string report;
   std::string metrics;
+  std::string samples;
   bool json = false;
 };
 
@@ -59,6 +60,7 @@ void check(const Options& options, const CLI::App& command) {
   expect_writable("--metrics", options.metrics);
   expect_writable("--profile", options.profile);
   expect_writable_folder("--checkpoint", options.checkpoint);
+  expect_writable_folder("--samples", options.samples);
 }
 
 nlohmann::json by_device(const TrainingReport& report, const std::vector<double>& values) {
@@ -74,6 +76,7 @@ struct Run {
   const History& history;
   std::string data;
   std::string prediction;  // where the predicted step comes from
+  std::vector<std::pair<std::string, double>> baselines;
 };
 
 // By name: "train_loss", "test_accuracy", ...
@@ -86,10 +89,11 @@ std::vector<std::pair<std::string, double>> values_of(const EpochLogs& logs) {
 }
 
 nlohmann::json to_json(const Run& run) {
-  const auto& [options, model, history, data, prediction] = run;
+  const auto& [options, model, history, data, prediction, baselines] = run;
   const TrainingReport& report = model.report();
   nlohmann::json metrics = nlohmann::json::object();
   for (const auto& [name, value] : values_of(history.back())) metrics[name] = value;
+  for (const auto& [name, value] : baselines) metrics[name] = value;
   return {{"model", options.model},
           {"data", data},
           {"devices", options.devices},
@@ -117,7 +121,7 @@ nlohmann::json to_json(const Run& run) {
 }
 
 std::vector<std::pair<std::string, std::string>> figures(const Run& run) {
-  const auto& [options, model, history, data, prediction] = run;
+  const auto& [options, model, history, data, prediction, baselines] = run;
   const TrainingReport& report = model.report();
   const double gap = report.plan.predicted_seconds / report.lower_bound_seconds - 1;
   std::vector<std::pair<std::string, std::string>> rows = {
@@ -136,6 +140,7 @@ std::vector<std::pair<std::string, std::string>> figures(const Run& run) {
     const bool share = name.ends_with("accuracy");
     rows.emplace_back("test " + name, share ? fmt::format("{:.2f} %", value * 100) : fmt::format("{:.4f}", value));
   }
+  for (const auto& [name, value] : baselines) rows.emplace_back(name, fmt::format("{:.4f}", value));
   for (std::size_t d = 0; d < report.devices.size(); ++d) {
     rows.emplace_back(report.devices[d], fmt::format("{:.1f} % busy, {} of planned memory", report.utilization[d] * 100,
                                                      megabytes(report.peak_bytes[d])));
@@ -200,7 +205,8 @@ void train(Options options, const CLI::App& command) {
   compile.profile_file = options.profile;
   model.compile(compile);
   if (options.resume) model.load_checkpoint(options.checkpoint);
-  const DatasetPair data = recipe.data(options.data);
+  const models::Data made = recipe.data(options.data);
+  const DatasetPair& data = made.pair;
   const std::string description = data.train->description();
   Opening opening(fmt::format("{} on {}, {} samples, {} test samples", options.model, description, data.train->size(),
                               data.test->size()));
@@ -218,10 +224,23 @@ void train(Options options, const CLI::App& command) {
     fit.callbacks.push_back((metrics = std::make_unique<CsvLog>(options.metrics, options.resume)).get());
   if (!options.checkpoint.empty()) {
     fit.callbacks.push_back((checkpoint = std::make_unique<ModelCheckpoint>(options.checkpoint)).get());
+    if (made.vocabulary) {
+      std::filesystem::create_directories(options.checkpoint);
+      made.vocabulary->save((std::filesystem::path(options.checkpoint) / "vocabulary.txt").string());
+    }
+  }
+  std::unique_ptr<SampleGrid> samples;
+  if (!options.samples.empty()) {
+    if (recipe.makes != models::Makes::kImages) {
+      throw std::invalid_argument(fmt::format("[--samples] expected a generator of images, got {}", options.model));
+    }
+    samples = std::make_unique<SampleGrid>(options.samples, model.sample_type().shape);
+    fit.callbacks.push_back(samples.get());
   }
   const History history = model.fit(*data.train, fit);
   const char* costs = model.report().plans_made > 1 ? "measured" : profiled ? "profile" : "roofline";
-  show({options, model, history, description, fmt::format("simulated: {}, {} costs", options.devices, costs)});
+  show({options, model, history, description, fmt::format("simulated: {}, {} costs", options.devices, costs),
+        recipe.baselines ? recipe.baselines(data) : std::vector<std::pair<std::string, double>>()});
 }
 
 }  // namespace
@@ -250,6 +269,7 @@ void add_train_command(CLI::App& program) {
   command.add_option("--trace", options->trace, "Write the last steps as Chrome trace events (opens in Perfetto)");
   command.add_option("--report", options->report, "Write an HTML report");
   command.add_option("--metrics", options->metrics, "Write one CSV row per epoch");
+  command.add_option("--samples", options->samples, "Write a generator's images into this folder after each epoch");
   add_json_option(command, options->json);
   command.callback([options, &command] { train(*options, command); });
 }

@@ -2,12 +2,20 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "skua/skua.h"
 
 namespace skua::models {
+
+enum class Makes { kPredictions, kWords, kImages };
+
+struct Data {
+  DatasetPair pair;
+  std::optional<Vocabulary> vocabulary = std::nullopt;  // of token ids
+};
 
 struct Recipe {
   std::string name;
@@ -17,8 +25,11 @@ struct Recipe {
   std::int64_t batch_size = 128;
   int epochs = 3;
   // Training and test data: from a folder, or made by the library where the name is empty.
-  std::function<DatasetPair(const std::string& directory)> data = {};
+  std::function<Data(const std::string& directory)> data = {};
   std::string folder = "";  // what is expected in the folder
+  Makes makes = Makes::kPredictions;
+  // What simpler models reach on the same data, by the name of the figure; slow.
+  std::function<std::vector<std::pair<std::string, double>>(const DatasetPair& data)> baselines = {};
 };
 
 // The four models of the tutorial that Skua follows, then the zoo.

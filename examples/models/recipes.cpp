@@ -9,16 +9,30 @@
 namespace skua::models {
 namespace {
 
-DatasetPair digits(const std::string& directory) {
-  return directory.empty() ? datasets::synthetic_digits() : datasets::mnist(directory);
+Data digits(const std::string& directory) {
+  return {directory.empty() ? datasets::synthetic_digits() : datasets::mnist(directory)};
 }
 
-DatasetPair reviews(const std::string& directory) {
-  return (directory.empty() ? datasets::synthetic_sentiment() : datasets::sentiment(directory)).data;
+// Pixels in [-1,1].
+Data signed_digits(const std::string& directory) {
+  const DatasetPair pair = digits(directory).pair;
+  const Augmentation range{.mean = {0.5F}, .deviation = {0.5F}};
+  return {{datasets::augmented(pair.train, range), datasets::augmented(pair.test, range)}};
 }
 
-DatasetPair words(const std::string& path) {
-  return (path.empty() ? datasets::synthetic_text() : datasets::text_file(path)).data;
+Data reviews(const std::string& directory) {
+  const TextData text = directory.empty() ? datasets::synthetic_sentiment() : datasets::sentiment(directory);
+  return {text.data, text.vocabulary};
+}
+
+Data words(const std::string& path) {
+  const TextData text = path.empty() ? datasets::synthetic_text() : datasets::text_file(path);
+  return {text.data, text.vocabulary};
+}
+
+std::vector<std::pair<std::string, double>> bigram_baseline(const DatasetPair& data) {
+  const double perplexity = bigram_perplexity(bigrams_of(*data.train), bigrams_of(*data.test), data.train->classes());
+  return {{"bigram perplexity", perplexity}};
 }
 
 constexpr const char* kMnistFolder = "the four files of MNIST";
@@ -34,7 +48,7 @@ std::vector<Recipe> tutorial() {
            .make = [] { return text_rnn(); },
            .compile = {.optimizer = AdamW(1e-3, 1e-1, {.clipping = {.global_norm = 1}}), .loss = BinaryCrossentropy()},
            .batch_size = 64,
-           .epochs = 8,
+           .epochs = 3,
            .data = reviews,
            .folder = "rt-polarity.pos and rt-polarity.neg"},
           {.name = "text_lstm",
@@ -43,9 +57,20 @@ std::vector<Recipe> tutorial() {
            .compile = {.optimizer = Adam(2e-3, {.clipping = {.global_norm = 1}}),
                        .metrics = {metrics::perplexity(), metrics::accuracy()}},
            .batch_size = 128,
-           .epochs = 4,
+           .epochs = 3,
            .data = words,
-           .folder = "a text file"}};
+           .folder = "a text file",
+           .makes = Makes::kWords,
+           .baselines = bigram_baseline},
+          {.name = "mnist_gan",
+           .description = "a generator of handwritten digits and its judge",
+           .make = [] { return mnist_gan(); },
+           .compile = {.optimizer = Adam(2e-4, {.beta1 = 0.5})},
+           .batch_size = 128,
+           .epochs = 15,
+           .data = signed_digits,
+           .folder = kMnistFolder,
+           .makes = Makes::kImages}};
 }
 
 std::vector<Recipe> zoo() {

@@ -6,5 +6,8 @@
 #include "skua/layers/dataset.h"
 #include "skua/layers/devices.h"
 #include "skua/layers/gan.h"
+#include "skua/layers/generation.h"
+#include "skua/layers/png.h"
 #include "skua/layers/text.h"
+#include "skua/layers/transforms.h"
 #include "skua/scheduler/report.h"

@@ -30,6 +30,7 @@ class Model {
   [[nodiscard]] Metrics evaluate(const Dataset& data, std::int64_t batch_size = 128);
   // features (N, ...) to predictions (N, ...), such as logits.
   [[nodiscard]] Tensor predict(const Tensor& features, std::int64_t batch_size = 128);
+  [[nodiscard]] ValueType sample_type() const;  // of one sample that predict takes
 
   // A table: layers, output shapes, parameters and, after fit, the devices that the last plan gave each layer to.
   [[nodiscard]] std::string summary() const;

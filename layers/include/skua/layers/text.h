@@ -91,18 +91,19 @@ struct LanguageOptions {
 
 }  // namespace datasets
 
-// e to the mean negative logarithm of the probabilities that a bigram model gives to `asked` words, each behind the
-// word before it: p(w|v) = (max(n(v,w) - d, 0) + d k(v) q(w)) / n(v), where n counts in `train`, k(v) is the number of
-// different words behind v, and q(w) the share of different words in front of w, itself discounted towards uniform over
-// the vocabulary: interpolated Kneser-Ney, Chen and Goodman, "An empirical study of smoothing techniques for language
-// modeling", 1999, with the discount d = n1 / (n1 + 2 n2) of their equation 26.
+// A word and the one before it.
 struct Bigram {
   std::int32_t before;
   std::int32_t word;
 };
-[[nodiscard]] double bigram_perplexity(std::span<const std::int32_t> train, std::span<const Bigram> asked,
+// e to the mean negative logarithm of the probabilities that a bigram model gives to the `asked` words:
+// p(w|v) = (max(n(v,w) - d, 0) + d k(v) q(w)) / n(v), where n counts what was `seen`, k(v) is the number of different
+// words behind v, and q(w) the share of different words in front of w, discounted likewise towards uniform over the
+// vocabulary. Interpolated Kneser-Ney: Chen and Goodman, "An empirical study of smoothing techniques for language
+// modeling", 1999, with the discount d = n1 / (n1 + 2 n2) of their equation 26.
+[[nodiscard]] double bigram_perplexity(std::span<const Bigram> seen, std::span<const Bigram> asked,
                                        std::int64_t vocabulary_size);
 // The last id of each window, and each label: what a language model data set asks for.
-[[nodiscard]] std::vector<Bigram> asked_bigrams(const Dataset& data);
+[[nodiscard]] std::vector<Bigram> bigrams_of(const Dataset& data);
 
 }  // namespace skua
