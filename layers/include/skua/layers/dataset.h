@@ -34,6 +34,25 @@ struct DatasetPair {
 
 namespace datasets {
 
+// Rows of two tensors (N,...) with one N. int32 labels are 0..classes-1; float32 labels have no classes. Throws
+// std::invalid_argument where that does not hold.
+[[nodiscard]] std::shared_ptr<const Dataset> arrays(Tensor features, Tensor labels, int classes,
+                                                    std::string description);
+
+struct CsvOptions {
+  std::string label = "";  // a column by its name or, from 1, its number; empty: the last
+  bool header = true;
+  char delimiter = ',';
+  int classes = 0;  // of int32 labels (); 0: labels are float32 (1)
+};
+// Numbers in a table, one row a line: features float32 (columns - 1). Throws std::invalid_argument naming file, line
+// and column. Format: RFC 4180, without line breaks in fields.
+[[nodiscard]] std::shared_ptr<const Dataset> csv(const std::string& path, const CsvOptions& options = {});
+
+// CIFAR-10's binary files in `directory` or its folder cifar-10-batches-bin; pixels (3,32,32) are 0..1. Throws
+// std::invalid_argument naming the file. Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
+[[nodiscard]] DatasetPair cifar10(const std::string& directory);
+
 // Grey images with labels; pixels are 0..255 in memory and 0..1 when read. Throws std::invalid_argument where sizes
 // disagree or a label is not in 0..classes-1.
 [[nodiscard]] std::shared_ptr<const Dataset> images(std::vector<std::uint8_t> pixels, std::vector<std::uint8_t> labels,
