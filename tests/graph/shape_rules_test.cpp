@@ -102,6 +102,46 @@ TEST(ShapeRules, OtherOperators) {
   EXPECT_EQ(shapes_of({"count_correct", {}}, {{{2, 3}}, ints({2})}), std::vector<Shape>({Shape{}}));
 }
 
+Op split(std::int64_t axis, Integers sizes) {
+  return {"split", {{"axis", axis}, {"sizes", std::move(sizes)}}};
+}
+Op concatenate(std::int64_t axis) {
+  return {"concatenate", {{"axis", axis}}};
+}
+Op transpose(Integers permutation) {
+  return {"transpose", {{"permutation", std::move(permutation)}}};
+}
+Op matmul(std::int64_t transpose_a, std::int64_t transpose_b) {
+  return {"matmul", {{"transpose_a", transpose_a}, {"transpose_b", transpose_b}}};
+}
+Op embedding_backward(std::int64_t rows) {
+  return {"embedding_backward", {{"rows", rows}}};
+}
+
+TEST(ShapeRules, ArrayOperators) {
+  EXPECT_EQ(shapes_of(split(1, {1, 4}), {{{2, 5, 3}}}), std::vector<Shape>({{2, 1, 3}, {2, 4, 3}}));
+  EXPECT_EQ(shapes_of(concatenate(0), {{{2, 3}}, {{1, 3}}}), std::vector<Shape>({{3, 3}}));
+  EXPECT_EQ(shapes_of(transpose({2, 0, 1}), {{{2, 3, 4}}}), std::vector<Shape>({{4, 2, 3}}));
+  EXPECT_EQ(shapes_of(transpose({}), {{Shape{}}}), std::vector<Shape>({Shape{}}));
+  EXPECT_EQ(shapes_of(matmul(0, 0), {{{5, 2, 3}}, {{5, 3, 4}}}), std::vector<Shape>({{5, 2, 4}}));
+  EXPECT_EQ(shapes_of(matmul(1, 0), {{{5, 3, 2}}, {{5, 3, 4}}}), std::vector<Shape>({{5, 2, 4}}));
+  EXPECT_EQ(shapes_of(matmul(0, 1), {{{5, 2, 3}}, {{5, 4, 3}}}), std::vector<Shape>({{5, 2, 4}}));
+  EXPECT_EQ(shapes_of(matmul(1, 1), {{{5, 3, 2}}, {{5, 4, 3}}}), std::vector<Shape>({{5, 2, 4}}));
+  EXPECT_EQ(shapes_of({"embedding", {}}, {{{9, 4}}, ints({2, 3})}), std::vector<Shape>({{2, 3, 4}}));
+  EXPECT_EQ(shapes_of(embedding_backward(9), {ints({2, 3}), {{2, 3, 4}}}), std::vector<Shape>({{9, 4}}));
+}
+
+TEST(ShapeRules, MovedIntegersStayIntegersAndMasksAreFloats) {
+  const auto type_of = [](const Op& op, const std::vector<ValueType>& types) {
+    Graph graph;
+    return graph.value(add_node(graph, op, types).at(0)).type;
+  };
+  EXPECT_EQ(type_of(reshape({6}), {ints({2, 3})}), ints({6}));
+  EXPECT_EQ(type_of(split(0, {2}), {ints({2})}), ints({2}));
+  EXPECT_EQ(type_of(concatenate(0), {ints({2}), ints({3})}), ints({5}));
+  EXPECT_EQ(type_of({"not_equal", {{"value", std::int64_t{0}}}}, {ints({2})}), ValueType{{2}});
+}
+
 TEST(ShapeRules, BackwardNodesHaveTheWindowOfTheirLayer) {
   LittleCnn cnn;
   append_gradients(cnn.graph, cnn.loss);
@@ -165,6 +205,27 @@ TEST(ShapeRules, MessagesSayWhatWasExpectedAndWhatCame) {
       {{"softmax_cross_entropy", {{"scale", std::int64_t{1}}}},
        {{{2, 3}}, ints({2})},
        "[softmax_cross_entropy node] expected attribute 'scale' to be a real, got an integer"},
+      {{"elu", {{"alpha", -1.0}}}, {{image}}, "[elu node] expected 'alpha' in [0,inf), got -1"},
+      {{"softmax", {}}, {{Shape{}}}, "[softmax node] expected input (...,C), got a scalar"},
+      {split(2, {1}), {{{2, 3}}}, "[split node] expected an 'axis' of (2,3), got 2"},
+      {split(1, {2, 2}), {{{2, 3}}}, "[split node] expected 'sizes' that sum to 3, got [2,2]"},
+      {split(1, {4, -1}), {{{2, 3}}}, "[split node] expected 'sizes' that sum to 3, got [4,-1]"},
+      {concatenate(0), {}, "[concatenate node] expected 1 input or more, got none"},
+      {concatenate(0),
+       {{{2, 3}}, {{2, 4}}},
+       "[concatenate node] expected inputs that differ from float32(2,3) along axis 0 alone, got float32(2,4)"},
+      {concatenate(0),
+       {{{2, 3}}, ints({2, 3})},
+       "[concatenate node] expected inputs that differ from float32(2,3) along axis 0 alone, got int32(2,3)"},
+      {transpose({0, 0}), {{{2, 3}}}, "[transpose node] expected a 'permutation' of 2 axes, got [0,0]"},
+      {matmul(0, 2), {{{1, 2, 3}}, {{1, 3, 4}}}, "[matmul node] expected 'transpose_b' 0 or 1, got 2"},
+      {matmul(1, 0),
+       {{{5, 2, 3}}, {{5, 3, 4}}},
+       "[matmul node] expected b of 5 matrices with inner extent 2, got (5,3,4)"},
+      {{"embedding", {}}, {{{9, 4}}, {{2}}}, "[embedding node] expected int32 ids, got float32(2)"},
+      {embedding_backward(9),
+       {ints({2, 3}), {{2, 4}}},
+       "[embedding_backward node] expected dy of ids (2,3) and columns, got (2,4)"},
       {{"flatten", {}}, {{image}}, "[flatten node] expected a known operator type, got 'flatten'"},
   };
   for (const Wrong& wrong : cases) EXPECT_EQ(error_of(wrong.op, wrong.types), wrong.message);

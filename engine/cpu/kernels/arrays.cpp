@@ -171,29 +171,75 @@ class Embedding final : public Kernel {
 };
 
 // Each element is the sum of its contributions in order of position, whatever the threads, which share the columns.
+// Rows with many contributions, as of a padding token, are summed in double.
 class EmbeddingBackward final : public Kernel {
  public:
   EmbeddingBackward(const Shape& dweight, std::int64_t count)
       : rows_(dweight[0]), columns_(dweight[1]), count_(count) {}
+  [[nodiscard]] std::size_t scratch_bytes() const override {
+    return static_cast<std::size_t>(count_ / kMany * columns_) * sizeof(double) +
+           static_cast<std::size_t>(rows_) * sizeof(std::int64_t);
+  }
   void run(const KernelArguments& arguments) override {
     const std::int32_t* const ids = arguments.in_ints(0);
     check_ids(ids, count_, rows_);
+    auto* const sums = static_cast<double*>(arguments.scratch);
+    auto* const slots = reinterpret_cast<std::int64_t*>(sums + count_ / kMany * columns_);
+    find_slots(ids, slots);
     float* const dweight = arguments.out(0);
     for_each_element(rows_ * columns_, [dweight](std::int64_t i) { dweight[i] = 0; });
     constexpr std::int64_t kColumns = 64;
     for_each_row((columns_ + kColumns - 1) / kColumns, [=, this, dy = arguments.in(1)](std::int64_t block) {
       const std::int64_t first = block * kColumns;
-      const std::int64_t end = std::min(columns_, first + kColumns);
-      for (std::int64_t i = 0; i < count_; ++i) {
-        float* const to = dweight + ids[i] * columns_;
-        const float* const from = dy + i * columns_;
-#pragma omp simd
-        for (std::int64_t c = first; c < end; ++c) to[c] += from[c];
-      }
+      sum_columns({ids, slots, dy + first, sums + first, dweight + first}, std::min(kColumns, columns_ - first));
     });
   }
 
  private:
+  static constexpr std::int64_t kMany = 64;
+
+  // All matrices from the first column to be summed.
+  struct Columns {
+    const std::int32_t* ids;
+    const std::int64_t* slots;
+    const float* dy;
+    double* sums;
+    float* dweight;
+  };
+
+  void sum_columns(const Columns& from, std::int64_t width) const {
+    for (std::int64_t row = 0; row < rows_; ++row) {
+      if (from.slots[row] >= 0) std::fill_n(from.sums + from.slots[row] * columns_, width, 0.0);
+    }
+    for (std::int64_t i = 0; i < count_; ++i) {
+      const std::int64_t slot = from.slots[from.ids[i]];
+      if (slot >= 0) {
+        add(from.dy + i * columns_, width, from.sums + slot * columns_);
+      } else {
+        add(from.dy + i * columns_, width, from.dweight + from.ids[i] * columns_);
+      }
+    }
+    for (std::int64_t row = 0; row < rows_; ++row) {
+      if (from.slots[row] < 0) continue;
+      const double* const sums = from.sums + from.slots[row] * columns_;
+      for (std::int64_t c = 0; c < width; ++c) from.dweight[row * columns_ + c] = static_cast<float>(sums[c]);
+    }
+  }
+
+  // The place of each row's sums among those in double; -1 where it has few contributions.
+  void find_slots(const std::int32_t* ids, std::int64_t* slots) const {
+    std::fill_n(slots, rows_, 0);
+    for (std::int64_t i = 0; i < count_; ++i) ++slots[ids[i]];
+    std::int64_t used = 0;
+    for (std::int64_t row = 0; row < rows_; ++row) slots[row] = slots[row] >= kMany ? used++ : -1;
+  }
+
+  template <class Sum>
+  static void add(const float* from, std::int64_t width, Sum* to) {
+#pragma omp simd
+    for (std::int64_t c = 0; c < width; ++c) to[c] += static_cast<Sum>(from[c]);
+  }
+
   std::int64_t rows_;
   std::int64_t columns_;
   std::int64_t count_;

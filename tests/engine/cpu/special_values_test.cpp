@@ -41,6 +41,41 @@ TEST(CpuSpecialValues, ActivationsKeepNaNsAndSaturate) {
   EXPECT_TRUE(std::isnan(run_one({"relu_backward", {}}, {{{1}, {1}}, {{1}, {kNaN}}})[0]));
 }
 
+TEST(CpuSpecialValues, ActivationsWithParametersKeepNaNsAndSaturate) {
+  struct Case {
+    Op op;
+    std::vector<float> y;  // of -infinity, infinity, -200, 200, 0
+  };
+  const Case cases[] = {{{"leaky_relu", {{"alpha", 0.5}}}, {-kInfinity, kInfinity, -100, 200, 0}},
+                        {{"elu", {{"alpha", 2.0}}}, {-2, kInfinity, -2, 200, 0}},
+                        {{"softplus", {}}, {0, kInfinity, 0, 200, std::log(2.0F)}}};
+  for (const auto& [op, expected] : cases) {
+    SCOPED_TRACE(op.type);
+    const auto y = run_one(op, {{{6}, {kNaN, -kInfinity, kInfinity, -200, 200, 0}}});
+    EXPECT_TRUE(std::isnan(y[0]));
+    for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_FLOAT_EQ(y[i + 1], expected[i]) << i;
+    const Op backward{op.type + "_backward", op.attributes};
+    EXPECT_TRUE(std::isnan(run_one(backward, {{{1}, {1}}, {{1}, {kNaN}}})[0]));
+    EXPECT_EQ(run_one(backward, {{{1}, {kInfinity}}, {{1}, {3}}})[0], 3);
+  }
+}
+
+TEST(CpuSpecialValues, GeluKeepsNaNsAndSaturates) {
+  const auto y = run_one({"gelu", {}}, {{{5}, {kNaN, kInfinity, -200, 200, 0}}});
+  EXPECT_TRUE(std::isnan(y[0]));
+  EXPECT_EQ(std::vector<float>(y.begin() + 1, y.end()), (std::vector<float>{kInfinity, 0, 200, 0}));
+  const auto dx = run_one({"gelu_backward", {}}, {{{5}, {kNaN, -200, 200, 1e30F, 0}}, {{5}, {1, 1, 1, 1, kNaN}}});
+  EXPECT_TRUE(std::isnan(dx[0]));
+  EXPECT_EQ(std::vector<float>(dx.begin() + 1, dx.end() - 1), (std::vector<float>{0, 1, 1}));
+  EXPECT_TRUE(std::isnan(dx[4]));
+}
+
+TEST(CpuSpecialValues, SoftmaxOfLargeNumbersIsFiniteAndNaNsStayInTheirRow) {
+  const auto y = run_one({"softmax", {}}, {{{3, 2}, {3e38F, -3e38F, kNaN, 0, -1e30F, -1e30F}}});
+  EXPECT_EQ((std::vector<float>{y[0], y[1], y[4], y[5]}), (std::vector<float>{1, 0, 0.5, 0.5}));
+  EXPECT_TRUE(std::isnan(y[2]) && std::isnan(y[3]));
+}
+
 TEST(CpuSpecialValues, MaxPoolKeepsNaNsAndInfinities) {
   const Op pool = max_pool2d({1, 2}, {1, 2}, {0, 0, 0, 0});
   const auto y = run_one(pool, {{{1, 1, 1, 8}, {kNaN, 1, 1, kNaN, -kInfinity, -kInfinity, -kInfinity, kInfinity}}});
@@ -125,6 +160,42 @@ TEST(CpuSpecialValues, LabelsOutOfRangeAreErrors) {
     EXPECT_EQ(label_error(type, {-1, 0}), fmt::format("[{} bad] expected labels in [0,3), got -1 in row 0", type));
     EXPECT_EQ(label_error(type, {2, 0}), "");
   }
+}
+
+// The gradient of two rows by these ids, where every dy is 0.1.
+std::vector<float> tenths_by_row(const Array& ids, std::int64_t columns, int threads) {
+  const auto count = static_cast<std::int64_t>(ids.size());
+  Graph graph;
+  const ValueId id_input = graph.add_input("ids", {{count}, DType::kInt32});
+  const ValueId dy = graph.add_input("dy", {{count, columns}});
+  const Op op{"embedding_backward", {{"rows", std::int64_t{2}}}};
+  const ValueId dweight = graph.add_node(op, {id_input, dy}, "dweight").at(0);
+  const auto device = make_cpu_device({0, threads});
+  Runner runner(*device, graph);
+  runner.set(id_input, reference::to_tensor(ids, graph.value(id_input).type));
+  runner.set(dy, reference::to_tensor(Array(static_cast<std::size_t>(count * columns), 0.1), graph.value(dy).type));
+  runner.run();
+  const Tensor result = runner.get(dweight);
+  return {result.floats().begin(), result.floats().end()};
+}
+
+// As a padding token does.
+TEST(CpuSpecialValues, AnIdOfMostPositionsHasAnAccurateGradient) {
+  Array ids(200'000, 1.0);
+  ids[7] = 0;
+  const auto dweight = tenths_by_row(ids, 17, 1);
+  for (std::size_t c = 0; c < 17; ++c) {
+    EXPECT_EQ(dweight[c], 0.1F);
+    EXPECT_EQ(dweight[17 + c], static_cast<float>(199'999 * static_cast<double>(0.1F)));
+  }
+  EXPECT_EQ(tenths_by_row(ids, 17, 3), dweight);
+}
+
+TEST(CpuSpecialValues, IdsOutOfRangeAreErrorsOfTheGradientToo) {
+  const auto error = [](const Array& ids) { return message_of([&] { (void)tenths_by_row(ids, 1, 1); }); };
+  EXPECT_EQ(error({0, 2}), "[embedding_backward dweight] expected ids in [0,2), got 2 at position 1");
+  EXPECT_EQ(error({-1, 0}), "[embedding_backward dweight] expected ids in [0,2), got -1 at position 0");
+  EXPECT_EQ(error({1, 0}), "");
 }
 
 }  // namespace
