@@ -269,15 +269,18 @@ TEST(Learning, RecurrentNetsLearnTheGrammars) {
   EXPECT_GT(rnn.evaluate(*reviews.data.test).metric("accuracy"), 0.95);
 
   // The verb agrees with a noun four words before it: a bigram model cannot know it.
-  const TextData words = datasets::synthetic_text(12000, {.length = 12, .every_step = true});
-  Sequential lstm({12}, DType::kInt32);
+  const TextData words = datasets::synthetic_text(12000, {.length = 24, .every_step = true});
+  Sequential lstm({24}, DType::kInt32);
   lstm.add(Embedding(60, 16)).add(LSTM(32, {.return_sequences = true})).add(Dense(60));
   lstm.compile({.optimizer = Adam(0.01), .metrics = {metrics::perplexity()}, .devices = "cpu:2", .seed = 1});
-  lstm.fit(*words.data.train, {.batch_size = 64, .epochs = 3, .verbose = false});
+  lstm.fit(*words.data.train, {.batch_size = 64, .epochs = 10, .verbose = false});
   const double bigram = bigram_perplexity(bigrams_of(*words.data.train), bigrams_of(*words.data.test), 60);
-  EXPECT_LT(lstm.evaluate(*words.data.test).metric("perplexity"), 0.85 * bigram);
-  const auto text = generate_text(lstm, words.vocabulary, words.vocabulary.ids("the old dog near the"),
-                                  {.words = 2, .temperature = 0});
+  EXPECT_LT(lstm.evaluate(*words.data.test).metric("perplexity"), 0.8 * bigram);
+  const auto text =
+      generate_text(lstm, words.vocabulary,
+                    words.vocabulary.ids("the red bird near the sea sings . the old king near the hill rules . "
+                                         "the small ship near the road sails . the old dog near the"),
+                    {.words = 2, .temperature = 0});
   EXPECT_EQ(words.vocabulary.word(text[1]), "barks");
 }
 
