@@ -108,7 +108,7 @@ class GanBlueprint final : public Blueprint {
     model.loss = judged(graph, on_made, 1, scale, "generator_loss");
     game.discriminator_loss = graph
                                   .add_node({"add", {}},
-                                            {judged(graph, on_real, 1, scale, "loss_on_real"),
+                                            {judged(graph, on_real, options_.real_target, scale, "loss_on_real"),
                                              judged(graph, on_made, 0, scale, "loss_on_made")},
                                             "discriminator_loss")
                                   .at(0);

@@ -65,9 +65,9 @@ std::vector<Recipe> tutorial() {
           {.name = "mnist_gan",
            .description = "a generator of handwritten digits and its judge",
            .make = [] { return mnist_gan(); },
-           .compile = {.optimizer = Adam(2e-4, {.beta1 = 0.5})},
-           .batch_size = 128,
-           .epochs = 15,
+           .compile = {.optimizer = Adam(1e-4, {.beta1 = 0.5})},
+           .batch_size = 64,
+           .epochs = 5,
            .data = signed_digits,
            .folder = kMnistFolder,
            .makes = Makes::kImages}};

@@ -33,13 +33,17 @@ Sequential text_lstm(std::int64_t vocabulary, std::int64_t length) {
 }
 
 Gan mnist_gan() {
+  // Batch norm keeps the generator from collapsing to blank images, as it does without.
   Sequential generator({100});
   generator.add(Dense(7 * 7 * 256))
+      .add(BatchNorm())
       .add(LeakyReLU(0.2))
       .add(Reshape({256, 7, 7}))
       .add(Conv2DTranspose(128, {5, 5}, {.padding = "same"}))
+      .add(BatchNorm())
       .add(LeakyReLU(0.2))
       .add(Conv2DTranspose(64, {5, 5}, {.strides = {2, 2}, .padding = "same"}))
+      .add(BatchNorm())
       .add(LeakyReLU(0.2))
       .add(Conv2DTranspose(1, {5, 5}, {.activation = "tanh", .strides = {2, 2}, .padding = "same"}));
   Sequential discriminator({1, 28, 28});
@@ -51,7 +55,7 @@ Gan mnist_gan() {
       .add(Dropout(0.3))
       .add(Flatten())
       .add(Dense(1, {.activation = "sigmoid"}));
-  return {generator, discriminator, {.discriminator_optimizer = skua::Adam(2e-4, {.beta1 = 0.5})}};
+  return {generator, discriminator, {.discriminator_optimizer = skua::Adam(1e-4, {.beta1 = 0.5})}};
 }
 
 }  // namespace skua::models

@@ -7,6 +7,9 @@ namespace skua {
 
 struct GanOptions {
   Optimizer discriminator_optimizer = Adam(1e-4);
+  // What the discriminator is to say of real samples; 0.9 keeps it from being sure of itself (one-sided label
+  // smoothing, Salimans et al., "Improved techniques for training GANs", NeurIPS 2016).
+  double real_target = 1;
 };
 
 // The generator makes samples (N,...) from noise (N,latent), standard normal; the discriminator gives each sample the
