@@ -7,8 +7,10 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "batch_reader.h"
 #include "checks.h"
 #include "model_impl.h"
+#include "shuffle.h"
 
 namespace skua {
 namespace {
@@ -17,12 +19,20 @@ namespace {
 constexpr std::uint64_t kEpochStreams = std::uint64_t{1} << 32;
 
 std::vector<std::int64_t> sample_order(std::int64_t size, bool shuffle, std::uint64_t seed, std::int64_t epoch) {
+  if (shuffle) return shuffled(size, Random(seed, kEpochStreams + static_cast<std::uint64_t>(epoch)));
   std::vector<std::int64_t> order(static_cast<std::size_t>(size));
   std::iota(order.begin(), order.end(), 0);
-  if (!shuffle) return order;
-  Random random(seed, kEpochStreams + static_cast<std::uint64_t>(epoch));
-  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
   return order;
+}
+
+std::int64_t batches_of(const Dataset& data, const FitOptions& options) {
+  return (data.size() + (options.drop_last ? 0 : options.batch_size - 1)) / options.batch_size;
+}
+
+// The largest divisor of `samples` that is at most `most`.
+int micro_batches_within(std::int64_t samples, int most) {
+  while (samples % most != 0) --most;
+  return most;
 }
 
 bool any_stops(const std::vector<Callback*>& callbacks) {
@@ -57,7 +67,7 @@ History Model::Impl::fit(Model& self, const Dataset& data, const FitOptions& opt
   if (options.verbose) callbacks.insert(callbacks.begin(), &bar);
   for (Callback* callback : callbacks) callback->stop_training = false;
   for (Callback* callback : callbacks) callback->on_train_begin(self);
-  const std::int64_t batches = data.size() / options.batch_size;
+  const std::int64_t batches = batches_of(data, options);
   std::int64_t left = options.steps > 0 ? options.steps : options.epochs * batches - state_.position;
   History history;
   while (left > 0 && !any_stops(callbacks)) {
@@ -90,13 +100,18 @@ int Model::Impl::micro_batches_for(const Model& self, std::int64_t batch_size) c
 
 void Model::Impl::begin_training(const Model& self, const Dataset& data, const FitOptions& options) {
   const int micro_batches = micro_batches_for(self, options.batch_size);
-  auto trainer = std::make_unique<Trainer>(blueprint_->training_graph(options.batch_size, micro_batches, options_),
-                                           micro_batches, options_, devices_, costs_, options.trace_steps);
+  const auto make_trainer = [&](std::int64_t samples, int parts, int trace_steps) {
+    return std::make_unique<Trainer>(blueprint_->training_graph(samples, parts, options_), parts, options_, devices_,
+                                     costs_, trace_steps);
+  };
+  auto trainer = make_trainer(options.batch_size, micro_batches, options.trace_steps);
   trainer->import_state(state());
+  const std::int64_t rest = options.drop_last ? 0 : data.size() % options.batch_size;
+  last_trainer_ = rest == 0 ? nullptr : make_trainer(rest, micro_batches_within(rest, micro_batches), 0);
   trainer_ = std::move(trainer);
   report_ = TrainingReport();
   train_seconds_ = 0;
-  const std::int64_t batches = data.size() / options.batch_size;
+  const std::int64_t batches = batches_of(data, options);
   if (state_.position > 0 && (options.batch_size != state_.batch_size || state_.position >= batches)) {
     ++state_.epoch;
     state_.position = 0;
@@ -107,24 +122,22 @@ void Model::Impl::begin_training(const Model& self, const Dataset& data, const F
 
 EpochLogs Model::Impl::train_epoch(Model& self, const Dataset& data, const FitOptions& options, std::int64_t steps,
                                    const std::vector<Callback*>& callbacks) {
-  const std::int64_t batch_size = options.batch_size;
-  const std::int64_t batches = data.size() / batch_size;
-  const std::vector<std::int64_t> order = sample_order(data.size(), options.shuffle, state_.seed, state_.epoch);
-  Tensor features(batch_of(batch_size, data.feature_type()));
-  Tensor labels(batch_of(batch_size, data.label_type()));
+  const std::int64_t batches = batches_of(data, options);
+  std::vector<std::int64_t> rows = sample_order(data.size(), options.shuffle, state_.seed, state_.epoch);
+  rows.resize(static_cast<std::size_t>(std::min(data.size(), (state_.position + steps) * options.batch_size)));
+  rows.erase(rows.begin(), rows.begin() + state_.position * options.batch_size);
+  BatchReader reader(data, std::move(rows), options.batch_size, state_.epoch);
   Totals totals(trainer_->model());
   EpochLogs logs;
   logs.epoch = static_cast<int>(state_.epoch) + 1;
   const auto start = std::chrono::steady_clock::now();
   for (std::int64_t i = 0; i < steps && !any_stops(callbacks); ++i) {
-    const auto first = static_cast<std::size_t>(state_.position * batch_size);
-    data.read(std::span(order).subspan(first, static_cast<std::size_t>(batch_size)), features, labels, state_.epoch);
+    const Batch& batch = reader.next();
     logs.learning_rate = learning_rate();
-    const StepResult result = trainer_->step(features, labels, state_.step, logs.learning_rate);
-    ahead_ = true;
+    const StepResult result = train_step(batch, options, logs.learning_rate);
     ++state_.step;
     ++state_.position;
-    totals.add(result, result.loss, batch_size);
+    totals.add(result, result.loss, batch.samples);
     final_loss_ = result.loss;
     const StepLogs step_logs{logs.epoch,    state_.position,  batches,           result.loss,
                              totals.loss(), totals.metrics(), logs.learning_rate};
@@ -142,11 +155,25 @@ EpochLogs Model::Impl::train_epoch(Model& self, const Dataset& data, const FitOp
   return logs;
 }
 
+StepResult Model::Impl::train_step(const Batch& batch, const FitOptions& options, double learning_rate) {
+  if (batch.samples == options.batch_size) {
+    const StepResult result = trainer_->step(batch.features, batch.labels, state_.step, learning_rate);
+    ahead_ = true;
+    return result;
+  }
+  last_trainer_->import_state(state());
+  const StepResult result = last_trainer_->step(batch.features, batch.labels, state_.step, learning_rate);
+  last_trainer_->export_state(state_);
+  trainer_->import_state(state_);
+  return result;
+}
+
 void Model::Impl::end_epoch(Model& self, const FitOptions& options, const std::vector<Callback*>& callbacks,
                             EpochLogs& logs) {
   trainer_->end_epoch();
   train_seconds_ += logs.seconds;
   report_ = trainer_->report();
+  if (last_trainer_ != nullptr) report_.steps += last_trainer_->report().steps;
   report_.final_loss = final_loss_;
   report_.seconds = train_seconds_;
   if (options.validation != nullptr) {

@@ -20,7 +20,8 @@ void Model::Impl::compile(CompileOptions options) {
   if (!options.profile_file.empty() && std::filesystem::exists(options.profile_file)) {
     costs = CostModel::load(options.profile_file);
   }
-  trainer_.reset();  // before its devices
+  trainer_.reset();  // before their devices
+  last_trainer_.reset();
   devices_ = std::move(devices);
   first_costs_ = costs;
   costs_ = std::move(costs);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "batch_reader.h"
 #include "blueprint.h"
 #include "evaluator.h"
 #include "trainer.h"
@@ -41,6 +42,7 @@ class Model::Impl {
   void begin_training(const Model& self, const Dataset& data, const FitOptions& options);
   EpochLogs train_epoch(Model& self, const Dataset& data, const FitOptions& options, std::int64_t steps,
                         const std::vector<Callback*>& callbacks);
+  StepResult train_step(const Batch& batch, const FitOptions& options, double learning_rate);
   void end_epoch(Model& self, const FitOptions& options, const std::vector<Callback*>& callbacks, EpochLogs& logs);
   [[nodiscard]] double learning_rate() const;  // of the next step
 
@@ -55,6 +57,7 @@ class Model::Impl {
   CostModel costs_;        // with what was measured since
   TrainingState state_;
   std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<Trainer> last_trainer_;  // of an epoch's last batch, where that is smaller
   TrainingReport report_;
   double train_seconds_ = 0;  // of this fit
   double final_loss_ = 0;

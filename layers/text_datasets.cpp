@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cmath>
 #include <filesystem>
-#include <numeric>
 #include <stdexcept>
 
-#include "skua/graph/random.h"
+#include "shuffle.h"
 #include "skua/layers/text.h"
 #include "text_files.h"
 
@@ -95,18 +95,17 @@ TextData split_and_build(const Labelled& all, const SentimentOptions& options, c
   if (!(options.held_out > 0 && options.held_out < 1)) {
     throw std::invalid_argument(fmt::format("[held out] expected a share in (0,1), got {}", options.held_out));
   }
-  std::vector<std::size_t> order(all.texts.size());
-  std::iota(order.begin(), order.end(), 0);
-  Random random(options.seed);
-  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
-  std::array<double, 2> counts{};
-  for (const int label : all.labels) counts.at(static_cast<std::size_t>(label)) += options.held_out;
+  std::array<std::int64_t, 2> held{};  // by label
+  for (const int label : {0, 1}) {
+    const auto count = std::count(all.labels.begin(), all.labels.end(), label);
+    held.at(static_cast<std::size_t>(label)) = std::llround(static_cast<double>(count) * options.held_out);
+  }
   Labelled train;
   Labelled test;
-  for (const std::size_t i : order) {
-    double& left = counts.at(static_cast<std::size_t>(all.labels[i]));
-    (left >= 1 ? test : train).add(all.texts[i], all.labels[i]);
-    left -= 1;
+  for (const std::int64_t row : shuffled(std::ssize(all.texts), Random(options.seed))) {
+    const auto i = static_cast<std::size_t>(row);
+    const bool is_held = held.at(static_cast<std::size_t>(all.labels[i]))-- > 0;
+    (is_held ? test : train).add(all.texts[i], all.labels[i]);
   }
   std::vector<std::string> tokens;
   for (const std::string& text : train.texts) {

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <stdexcept>
 
-#include "skua/graph/random.h"
+#include "shuffle.h"
 
 namespace skua::datasets {
 namespace {
@@ -131,10 +130,7 @@ DatasetPair split(std::shared_ptr<const Dataset> data, double share, std::uint64
     throw std::invalid_argument(
         fmt::format("[split] expected a share that leaves both parts rows, got {} of {} rows", share, size));
   }
-  std::vector<std::int64_t> order(static_cast<std::size_t>(size));
-  std::iota(order.begin(), order.end(), 0);
-  Random random(seed);
-  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+  const std::vector<std::int64_t> order = shuffled(size, Random(seed));
   const auto middle = order.begin() + held;
   const auto part = [&](std::vector<std::int64_t> rows, const char* name) {
     std::sort(rows.begin(), rows.end());

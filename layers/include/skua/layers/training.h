@@ -62,7 +62,11 @@ struct StepLogs {
 };
 
 struct FitOptions {
-  std::int64_t batch_size = 32;  // samples that do not fill a batch are left out of an epoch
+  std::int64_t batch_size = 32;
+  // Samples at the end of an epoch that do not fill a batch are left out of it. Otherwise they make a smaller batch,
+  // cut into the largest number of equal micro-batches that is not above that of the others; its step has a graph, a
+  // plan and memory of its own.
+  bool drop_last = true;
   // Ends of epochs to reach: one that an earlier fit has begun, with batches of the same size, counts when it is done.
   int epochs = 1;
   std::int64_t steps = 0;  // if above 0: train so many steps, whatever the epochs
