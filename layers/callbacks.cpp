@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <stdexcept>
 
@@ -30,10 +31,10 @@ bool on_terminal() {
   return terminal;
 }
 
-// Whether `value` is better than the best so far, which it then becomes.
+// Whether `value` is better than the best so far, which it then becomes. What is not a number is not.
 bool improves(double value, const PlateauOptions& options, std::optional<double>& best) {
   const double sign = options.larger_is_better ? -1 : 1;
-  if (best && !(sign * value < sign * *best - options.min_delta)) return false;
+  if (std::isnan(value) || (best && !(sign * value < sign * *best - options.min_delta))) return false;
   best = value;
   return true;
 }
@@ -87,7 +88,7 @@ void EarlyStopping::on_epoch_end(Model& model, const EpochLogs& logs) {
     if (restore_best_) best_weights_ = model.weights();
   } else if (++waited_ >= options_.patience) {
     stop_training = true;
-    if (restore_best_) model.set_weights(best_weights_);
+    if (restore_best_ && best_) model.set_weights(best_weights_);
   }
 }
 
