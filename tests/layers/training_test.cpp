@@ -40,18 +40,21 @@ TEST(LastBatch, IsAStepOfWhatIsLeft) {
   const FitOptions plain{.batch_size = 16, .shuffle = false, .verbose = false};
   FitOptions whole = plain;
   whole.drop_last = false;
+  whole.epochs = 2;
   const History history = model.fit(*rows_of_corners(0, 37), whole);
   Model by_parts = compiled_model(options);
-  const History first = by_parts.fit(*rows_of_corners(0, 32), plain);
   FitOptions rest = plain;
   rest.batch_size = 5;
-  const History second = by_parts.fit(*rows_of_corners(32, 5), rest);
+  for (const EpochLogs& logs : history) {
+    const EpochLogs first = by_parts.fit(*rows_of_corners(0, 32), plain).at(0);
+    const EpochLogs second = by_parts.fit(*rows_of_corners(32, 5), rest).at(0);
+    EXPECT_EQ(logs.samples, 37);
+    EXPECT_NEAR(logs.loss, (32 * first.loss + 5 * second.loss) / 37, 1e-12);
+    EXPECT_NEAR(logs.value("accuracy"), (32 * first.value("accuracy") + 5 * second.value("accuracy")) / 37, 1e-12);
+  }
+  EXPECT_EQ(history.size(), 2U);
   EXPECT_EQ(model.weights_sha256(), by_parts.weights_sha256());
-  EXPECT_EQ(history[0].samples, 37);
-  EXPECT_NEAR(history[0].loss, (32 * first[0].loss + 5 * second[0].loss) / 37, 1e-12);
-  EXPECT_NEAR(history[0].value("accuracy"), (32 * first[0].value("accuracy") + 5 * second[0].value("accuracy")) / 37,
-              1e-12);
-  EXPECT_EQ(model.report().steps, 3);
+  EXPECT_EQ(model.report().steps, 6);
 }
 
 TEST(LastBatch, GivesTheSameBitsOnAnyDevicesAndAfterACheckpoint) {
@@ -84,13 +87,15 @@ TEST(ReadingAhead, StopsWithTrainingAndPassesErrorsOn) {
     [[nodiscard]] ValueType label_type() const override { return good->label_type(); }
     [[nodiscard]] int classes() const override { return good->classes(); }
     [[nodiscard]] std::string description() const override { return "counted"; }
-    void read(std::span<const std::int64_t> rows, Tensor& features, Tensor& labels, std::int64_t) const override {
+    void read(std::span<const std::int64_t> rows, Tensor& features, Tensor& labels, std::int64_t epoch) const override {
+      last_epoch = epoch;
       if (++reads == bad_read) throw std::runtime_error("the disk is gone");
       good->read(rows, features, labels);
     }
     std::shared_ptr<const Dataset> good = corners(160);
     int bad_read = 0;
     mutable std::atomic<int> reads = 0;
+    mutable std::atomic<std::int64_t> last_epoch = 0;
   } data;
   class StopAfterThree final : public Callback {
    public:
@@ -102,6 +107,9 @@ TEST(ReadingAhead, StopsWithTrainingAndPassesErrorsOn) {
   model.fit(data, {.batch_size = 16, .callbacks = {&three}, .verbose = false});
   EXPECT_GE(data.reads, 3);
   EXPECT_LE(data.reads, 5);  // at most one batch ahead, and one under way
+
+  model.fit(data, {.batch_size = 16, .epochs = 2, .verbose = false});
+  EXPECT_EQ(data.last_epoch, 1);
 
   data.reads = 0;
   data.bad_read = 3;

@@ -73,6 +73,13 @@ TEST(Augmented, FlipsAndShiftsEachRowAnewInEachEpoch) {
     EXPECT_NEAR(count, kEpochs / 18.0, 75);  // five standard deviations of a binomial with p = 1/18
   }
   EXPECT_EQ(row_in_epoch(*data, 4, 11), row_in_epoch(*data, 4, 11));
+  int alike = 0;  // a row in the next epoch is not turned as the next row is now
+  for (std::int64_t epoch = 0; epoch < 200; ++epoch) {
+    std::vector<float> next_row = row_in_epoch(*data, 5, epoch);
+    for (float& x : next_row) x = x == 0 ? 0 : x - 100;
+    alike += row_in_epoch(*data, 4, epoch + 1) == next_row ? 1 : 0;
+  }
+  EXPECT_LT(alike, 40);
 }
 
 TEST(Augmented, DrawsDoNotDependOnTheBatch) {
