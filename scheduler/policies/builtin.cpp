@@ -15,6 +15,10 @@ std::vector<PolicyInfo> builtin_policies() {
       {"greedy", "each task, in order, to the device that ends it first", make_greedy_policy},
       {"heft", "by upward rank to the device and the gap that end it first (Topcuoglu, Hariri, Wu 2002)",
        make_heft_policy},
+      {"cpop", "the critical path on one device, the rest as HEFT (Topcuoglu, Hariri, Wu 2002)", make_cpop_policy},
+      {"peft", "as HEFT, looking at what each device costs later tasks (Arabnejad, Barbosa 2014)", make_peft_policy},
+      {"etf", "the ready task and device that can start first (Hwang, Chow, Anger, Lee 1989)", make_etf_policy},
+      {"m_etf", "as ETF, passing over devices whose memory has no room (Baechi: Jeon et al. 2020)", make_m_etf_policy},
       {"replay", "a plan file", make_replay_policy},
       {"auto", "the best simulated plan of several policies, on as few devices as it takes", make_auto_policy},
   };

@@ -12,6 +12,10 @@ namespace skua {
 [[nodiscard]] std::unique_ptr<Policy> make_data_parallel_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_greedy_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_heft_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_cpop_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_peft_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_etf_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_m_etf_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_replay_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_auto_policy(const PolicyOptions& options);
 [[nodiscard]] std::vector<PolicyInfo> builtin_policies();

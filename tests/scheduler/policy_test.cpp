@@ -11,6 +11,7 @@
 
 #include "graph/small_graphs.h"
 #include "scheduler/plans.h"
+#include "scheduler/random_problems.h"
 #include "scheduler/tiny_step.h"
 #include "skua/scheduler/simulator.h"
 
@@ -23,29 +24,6 @@ std::vector<std::string> planners() {
     if (policy.name != "replay") names.push_back(policy.name);
   }
   return names;
-}
-
-// 1 to 4 devices of up to two kinds, in one memory or in memories of their own.
-Cluster random_cluster(Random& random) {
-  const bool own_memories = random.below(2) == 1;
-  std::vector<DeviceSpec> devices;
-  std::vector<MemorySpec> memories{{"host", 1e9}};
-  std::vector<LinkSpec> links;
-  const auto count = static_cast<int>(random.below(4)) + 1;
-  for (int i = 0; i < count; ++i) {
-    DeviceSpec device{fmt::format("d:{}", i), "", MemoryId(own_memories ? i + 1 : 0), 1e9, 1e9, 1e-6, false};
-    const bool slow = random.below(3) == 0;
-    device.kind = slow ? "slow" : "fast";
-    device.flops_per_second *= slow ? 0.4 : 1;
-    device.copy_engine = random.below(2) == 1;
-    devices.push_back(device);
-    if (!own_memories) continue;
-    memories.push_back({device.name, 1e9});
-    const double speed = 1e8 * (1 + static_cast<double>(random.below(30)));
-    links.push_back({kHostMemory, device.memory, speed, 1e-6});
-    links.push_back({device.memory, kHostMemory, speed, 1e-6});
-  }
-  return Cluster("random", devices, memories, links);
 }
 
 TEST(Policies, PlansAreValidAndTheSameEachTime) {
@@ -66,23 +44,6 @@ TEST(Policies, PlansAreValidAndTheSameEachTime) {
   }
 }
 
-// 3 to 30 operators of one or two inputs, each input one of the latest `width` values.
-Graph random_dag(Random& random) {
-  Graph graph;
-  const ValueType type{{1 + static_cast<std::int64_t>(random.below(100000))}};
-  const std::size_t width = 1 + random.below(8);
-  std::vector<ValueId> values{graph.add_input("x", type)};
-  const auto recent = [&] { return values[values.size() - 1 - random.below(std::min(width, values.size()))]; };
-  const std::uint64_t count = 3 + random.below(28);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const std::string name = fmt::format("n{}", i);
-    const bool join = random.below(2) == 1;
-    const std::vector<ValueId> inputs = join ? std::vector{recent(), recent()} : std::vector{recent()};
-    values.push_back(graph.add_node({join ? "add" : "tanh", {}}, inputs, name).at(0));
-  }
-  return graph;
-}
-
 TEST(Policies, AutoIsNoWorseThanAnyOther) {
   Random random(3);
   for (int attempt = 0; attempt < 150; ++attempt) {
@@ -91,7 +52,7 @@ TEST(Policies, AutoIsNoWorseThanAnyOther) {
     const Cluster cluster = random_cluster(random);
     const Plan automatic = plan_with("auto", graph, cluster, CostModel());
     EXPECT_EQ(automatic, plan_with("auto", graph, cluster, CostModel()));
-    for (const char* name : {"single", "data_parallel", "heft", "greedy"}) {
+    for (const char* name : {"single", "data_parallel", "heft", "cpop", "peft", "etf", "greedy"}) {
       // What was refused was less than 0.1 % better than the best so far, which can only have become better.
       EXPECT_LE(automatic.predicted_seconds * 0.999,
                 plan_with(name, graph, cluster, CostModel()).predicted_seconds * (1 + 1e-12))
@@ -169,7 +130,7 @@ TEST(Policies, DataParallelSizesBlocksBySpeed) {
 TEST(Policies, ListSchedulersFindTheOptimumByHand) {
   const TaskGraph graph(fork_join_graph(), 1);
   const Cluster cluster = tiny_cluster(false);
-  for (const char* name : {"heft", "greedy", "auto"}) {
+  for (const char* name : {"heft", "cpop", "peft", "etf", "m_etf", "greedy", "auto"}) {
     EXPECT_DOUBLE_EQ(plan_with(name, graph, cluster, tiny_costs(graph)).predicted_seconds, 6) << name;
   }
   EXPECT_DOUBLE_EQ(plan_with("single", graph, cluster, tiny_costs(graph)).predicted_seconds, 7);
@@ -221,7 +182,7 @@ TEST(Policies, HeftFillsGaps) {
 // A device runs what is ready in the order in which the list scheduler placed it.
 TEST(Policies, ListSchedulersPrioritizeByTheirOrder) {
   const TaskGraph graph(training_graph(sgd(0)), 4);
-  for (const char* name : {"heft", "greedy"}) {
+  for (const char* name : {"heft", "cpop", "peft", "etf", "m_etf", "greedy"}) {
     const Plan plan = plan_with(name, graph, make_cluster("cpu:2"), CostModel());
     for (std::size_t i = 0; i < graph.task_count(); ++i) {
       for (TaskId next : graph.successors(TaskId(static_cast<std::int64_t>(i)))) {
@@ -272,7 +233,8 @@ class Constant final : public Policy {
 
 TEST(Policies, TheRegistryTakesNewOnesAndNamesWhatItKnows) {
   EXPECT_EQ(message_of([] { (void)make_policy("best"); }),
-            "[policy] expected one of single, round_robin, data_parallel, greedy, heft, replay, auto, got 'best'");
+            "[policy] expected one of single, round_robin, data_parallel, greedy, heft, cpop, peft, etf, m_etf, "
+            "replay, auto, got 'best'");
   register_policy({"constant", "for this test", [](const PolicyOptions&) { return std::make_unique<Constant>(); }});
   const TaskGraph graph(training_graph(sgd(0)), 1);
   const Cluster cluster = make_cluster("cpu:2");
