@@ -26,7 +26,7 @@ struct Placed {
 // A step whose only data from outside are inputs, in the host's memory, and its schedule so far.
 class Naive {
  public:
-  Naive(const TaskGraph& graph, const Cluster& cluster) : costs(graph, cluster, CostModel()) {}
+  Naive(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) : costs(graph, cluster, model) {}
 
   [[nodiscard]] std::size_t devices() const { return costs.cluster().device_count(); }
   [[nodiscard]] MemoryId memory(std::size_t device) const { return costs.cluster().devices()[device].memory; }
@@ -156,13 +156,28 @@ bool follows_etf(const Plan& plan, Naive naive) {
   return true;
 }
 
+// Any time for any operator on any kind of device.
+CostModel random_costs(const TaskGraph& graph, Random& random) {
+  CostModel model;
+  for (const CostKey& key : graph.cost_keys()) {
+    for (const char* kind : {"slow", "fast"}) {
+      const double seconds = random.uniform(1e-5, 1e-3);
+      for (std::size_t sample = 0; sample < CostModel::kMinSamples; ++sample) {
+        model.observe(key.signature, kind, seconds);
+      }
+    }
+  }
+  return model;
+}
+
 TEST(ListSchedulers, EtfPlacesThePairThatStartsFirst) {
   Random random(5);
   for (int attempt = 0; attempt < 200; ++attempt) {
     const TaskGraph graph = few_tasks(random);
     const Cluster cluster = random_cluster(random);
+    const CostModel model = random_costs(graph, random);
     for (const char* name : {"etf", "m_etf"}) {  // there is memory enough
-      EXPECT_TRUE(follows_etf(plan_with(name, graph, cluster, CostModel()), Naive(graph, cluster))) << name << attempt;
+      EXPECT_TRUE(follows_etf(plan_with(name, graph, cluster, model), Naive(graph, cluster, model))) << name << attempt;
     }
   }
 }
@@ -172,7 +187,8 @@ TEST(ListSchedulers, PeftFollowsTheOptimisticCostTable) {
   for (int attempt = 0; attempt < 200; ++attempt) {
     const TaskGraph graph = few_tasks(random);
     const Cluster cluster = random_cluster(random);
-    Naive naive(graph, cluster);
+    const CostModel model = random_costs(graph, random);
+    Naive naive(graph, cluster, model);
     std::vector<double> ranks;
     for (std::size_t task = 0; task < graph.task_count(); ++task) {
       double sum = 0;
@@ -195,7 +211,7 @@ TEST(ListSchedulers, PeftFollowsTheOptimisticCostTable) {
       }
       naive.runs[task] = best;
     }
-    expect_same(naive, plan_with("peft", graph, cluster, CostModel()));
+    expect_same(naive, plan_with("peft", graph, cluster, model));
     if (HasFailure()) return;
   }
 }

@@ -63,12 +63,12 @@ class Problem {
     for (double& x : array) x = static_cast<double>(static_cast<float>(random.uniform(low, high)));
     return array;
   }
-  ValueId input(const std::string& name, const Shape& shape, double low = -1, double high = 1) {
+  ValueId input(const std::string& name, Shape shape, double low = -1, double high = 1) {
     const ValueId id = graph.add_input(name, {shape});
     values[id] = numbers(shape, low, high);
     return id;
   }
-  ValueId parameter(const std::string& name, const Shape& shape, double low = -1, double high = 1) {
+  ValueId parameter(const std::string& name, Shape shape, double low = -1, double high = 1) {
     const ValueId id = graph.add_parameter(name, shape);
     values[id] = numbers(shape, low, high);
     return id;
