@@ -268,7 +268,8 @@ TEST(CpuOperators, RecurrencesAndTheirBackward) {
       // Each step makes some roundings of numbers of the order of 1 (relu: of what has grown), which the next ones
       // carry on; weight gradients sum over steps and samples.
       double largest = 1;
-      for (const double v : p.reference_values().at(outputs[0])) largest = std::max(largest, std::abs(v));
+      const Values reference = p.reference_values();
+      for (const double v : reference.at(outputs[0])) largest = std::max(largest, std::abs(v));
       const double roundings = 60 * static_cast<double>(steps);
       std::vector<std::pair<ValueId, Expected>> expected;
       for (const ValueId value : outputs) expected.emplace_back(value, p.rounded(value, roundings, largest));
