@@ -1,7 +1,7 @@
 #include "batch_reader.h"
 
 #include <algorithm>
-#include <cassert>
+#include <span>
 
 #include "blueprint.h"
 

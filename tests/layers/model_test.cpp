@@ -248,18 +248,13 @@ TEST(Model, CallbacksReadAndSetTheWeightsOfEachStep) {
 
 // A data set whose third batch has a label that the model does not know, once.
 TEST(Model, TrainingGoesOnAfterAnErrorInAStep) {
-  class Faulty final : public Dataset {
+  class Faulty final : public PassedOn {
    public:
-    [[nodiscard]] std::int64_t size() const override { return good->size(); }
-    [[nodiscard]] ValueType feature_type() const override { return good->feature_type(); }
-    [[nodiscard]] ValueType label_type() const override { return good->label_type(); }
-    [[nodiscard]] int classes() const override { return good->classes(); }
-    [[nodiscard]] std::string description() const override { return "faulty"; }
+    Faulty() : PassedOn(corners(80)) {}
     void read(std::span<const std::int64_t> rows, Tensor& features, Tensor& labels, std::int64_t) const override {
       good->read(rows, features, labels);
       if (++reads == 3 && faulty) labels.ints()[9] = 77;
     }
-    std::shared_ptr<const Dataset> good = corners(80);
     bool faulty = true;
     mutable std::atomic<int> reads = 0;
   } data;

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "scheduler/tiny_step.h"
 #include "skua/graph/op_registry.h"
 #include "skua/scheduler/policy.h"
 
@@ -84,9 +85,7 @@ struct Example {
     for (int task = 0; task < kTasks; ++task) {
       const CostKey& key = graph.cost_keys()[graph.task(TaskId(task)).cost_key.index()];
       for (int p = 0; p < kProcessors; ++p) {
-        for (std::size_t i = 0; i < CostModel::kMinSamples; ++i) {
-          model.observe(key.signature, cluster.devices()[static_cast<std::size_t>(p)].kind, kSeconds[task][p]);
-        }
+        measured(model, key.signature, cluster.devices()[static_cast<std::size_t>(p)].kind, kSeconds[task][p]);
       }
     }
   }

@@ -161,21 +161,25 @@ CostModel random_costs(const TaskGraph& graph, Random& random) {
   CostModel model;
   for (const CostKey& key : graph.cost_keys()) {
     for (const char* kind : {"slow", "fast"}) {
-      const double seconds = random.uniform(1e-5, 1e-3);
-      for (std::size_t sample = 0; sample < CostModel::kMinSamples; ++sample) {
-        model.observe(key.signature, kind, seconds);
-      }
+      measured(model, key.signature, kind, random.uniform(1e-5, 1e-3));
     }
   }
   return model;
 }
 
+struct RandomProblem {
+  explicit RandomProblem(Random& random)
+      : graph(few_tasks(random)), cluster(random_cluster(random)), model(random_costs(graph, random)) {}
+  TaskGraph graph;
+  Cluster cluster;
+  CostModel model;
+};
+
 TEST(ListSchedulers, EtfPlacesThePairThatStartsFirst) {
   Random random(5);
   for (int attempt = 0; attempt < 200; ++attempt) {
-    const TaskGraph graph = few_tasks(random);
-    const Cluster cluster = random_cluster(random);
-    const CostModel model = random_costs(graph, random);
+    const RandomProblem problem(random);
+    const auto& [graph, cluster, model] = problem;
     for (const char* name : {"etf", "m_etf"}) {  // there is memory enough
       EXPECT_TRUE(follows_etf(plan_with(name, graph, cluster, model), Naive(graph, cluster, model))) << name << attempt;
     }
@@ -185,9 +189,8 @@ TEST(ListSchedulers, EtfPlacesThePairThatStartsFirst) {
 TEST(ListSchedulers, PeftFollowsTheOptimisticCostTable) {
   Random random(6);
   for (int attempt = 0; attempt < 200; ++attempt) {
-    const TaskGraph graph = few_tasks(random);
-    const Cluster cluster = random_cluster(random);
-    const CostModel model = random_costs(graph, random);
+    const RandomProblem problem(random);
+    const auto& [graph, cluster, model] = problem;
     Naive naive(graph, cluster, model);
     std::vector<double> ranks;
     for (std::size_t task = 0; task < graph.task_count(); ++task) {
@@ -223,20 +226,8 @@ TEST(ListSchedulers, PeftLooksAhead) {
   const ValueId y = step.add_node({"relu", {}}, {x}, "relu").at(0);
   step.add_node({"sigmoid", {}}, {y}, "sigmoid");
   const TaskGraph graph(step, 1);
-  const Cluster base = tiny_cluster(true);
-  std::vector<DeviceSpec> devices = base.devices();
-  devices[1].kind = "b";
-  const Cluster cluster("two kinds", devices, base.memories(), base.links());
-  CostModel model;
-  const std::pair<double, double> seconds[] = {{1, 2}, {10, 1}};
-  for (std::size_t i = 0; i < 2; ++i) {
-    const std::string& signature =
-        graph.cost_keys()[graph.task(TaskId(static_cast<std::int64_t>(i))).cost_key.index()].signature;
-    for (std::size_t sample = 0; sample < CostModel::kMinSamples; ++sample) {
-      model.observe(signature, "k", seconds[i].first);
-      model.observe(signature, "b", seconds[i].second);
-    }
-  }
+  const Cluster cluster = two_kinds(true);
+  const CostModel model = costs_by_task(graph, {{1, 2}, {10, 1}});
   EXPECT_DOUBLE_EQ(plan_with("heft", graph, cluster, model).predicted_seconds, 1.5 + 1 + 1.5 + 1);
   EXPECT_DOUBLE_EQ(plan_with("peft", graph, cluster, model).predicted_seconds, 1.5 + 2 + 1);
 }

@@ -158,20 +158,8 @@ TEST(Policies, HeftFillsGaps) {
   step.add_node({"add", {}}, {x, x}, "add");
   step.add_node({"relu_backward", {}}, {x, x}, "last");
   const TaskGraph graph(step, 1);
-  const Cluster base = tiny_cluster(false);
-  std::vector<DeviceSpec> devices = base.devices();
-  devices[1].kind = "b";
-  const Cluster cluster("two kinds", devices, base.memories(), base.links());
-  CostModel model;
-  const std::pair<double, double> seconds[] = {{2, 100}, {100, 4}, {2, 100}, {3, 4}, {1, 5}};  // by task, on a and b
-  for (std::size_t i = 0; i < std::size(seconds); ++i) {
-    const TaskId id(static_cast<std::int64_t>(i));
-    const std::string& signature = graph.cost_keys()[graph.task(id).cost_key.index()].signature;
-    for (std::size_t sample = 0; sample < CostModel::kMinSamples; ++sample) {
-      model.observe(signature, "k", seconds[i].first);
-      model.observe(signature, "b", seconds[i].second);
-    }
-  }
+  const Cluster cluster = two_kinds(false);
+  const CostModel model = costs_by_task(graph, {{2, 100}, {100, 4}, {2, 100}, {3, 4}, {1, 5}});
   const Plan plan = plan_with("heft", graph, cluster, model);
   const std::vector<Placement> expected{
       {DeviceId(0), 0}, {DeviceId(1), -2}, {DeviceId(0), -6}, {DeviceId(0), -2}, {DeviceId(0), -5}};

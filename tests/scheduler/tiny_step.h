@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "skua/scheduler/plan.h"
@@ -35,6 +36,11 @@ inline Graph relu_graph() {
   return graph;
 }
 
+// As if the operator had been measured often enough to count.
+inline void measured(CostModel& model, const std::string& signature, const std::string& kind, double seconds) {
+  for (std::size_t i = 0; i < CostModel::kMinSamples; ++i) model.observe(signature, kind, seconds);
+}
+
 // Measured: relu 1 s, sigmoid 2 s, tanh 3 s, add 4 s, sums of gradients 5 s, updates 6 s.
 inline CostModel tiny_costs(const TaskGraph& graph) {
   CostModel model;
@@ -43,7 +49,7 @@ inline CostModel tiny_costs(const TaskGraph& graph) {
     for (const char* type : {"relu(", "sigmoid(", "tanh(", "add(", "reduce(", "sgd_update{"}) {
       ++seconds;
       if (!key.signature.starts_with(type)) continue;
-      for (std::size_t i = 0; i < CostModel::kMinSamples; ++i) model.observe(key.signature, "k", seconds);
+      measured(model, key.signature, "k", seconds);
     }
   }
   return model;
@@ -77,6 +83,26 @@ inline Plan plan_on(const std::vector<int>& devices) {
   Plan plan;
   for (const int device : devices) plan.placements.push_back({DeviceId(device), 0});
   return plan;
+}
+
+// tiny_cluster with a second device of a kind of its own, "b".
+inline Cluster two_kinds(bool own_memories) {
+  const Cluster base = tiny_cluster(own_memories);
+  std::vector<DeviceSpec> devices = base.devices();
+  devices[1].kind = "b";
+  return Cluster("two kinds", devices, base.memories(), base.links());
+}
+
+// By task, its seconds on the kinds "k" and "b". REQUIRES: no two tasks do the same.
+inline CostModel costs_by_task(const TaskGraph& graph, const std::vector<std::pair<double, double>>& seconds) {
+  CostModel model;
+  for (std::size_t i = 0; i < seconds.size(); ++i) {
+    const Task& task = graph.task(TaskId(static_cast<std::int64_t>(i)));
+    const std::string& signature = graph.cost_keys()[task.cost_key.index()].signature;
+    measured(model, signature, "k", seconds[i].first);
+    measured(model, signature, "b", seconds[i].second);
+  }
+  return model;
 }
 
 }  // namespace skua::test
