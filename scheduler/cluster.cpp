@@ -105,21 +105,24 @@ Cluster::Cluster(std::string name, std::vector<DeviceSpec> devices, std::vector<
   }
 }
 
+Cluster cluster_from(const proto::Cluster& file) {
+  std::vector<DeviceSpec> devices;
+  for (const auto& device : file.devices()) {
+    devices.push_back({device.name(), device.kind(), MemoryId(device.memory()), device.flops_per_second(),
+                       device.bytes_per_second(), device.launch_seconds(), device.copy_engine()});
+  }
+  std::vector<MemorySpec> memories;
+  for (const auto& memory : file.memories()) memories.push_back({memory.name(), memory.capacity_bytes()});
+  std::vector<LinkSpec> links;
+  for (const auto& link : file.links()) {
+    links.push_back(
+        {MemoryId(link.from()), MemoryId(link.to()), link.bytes_per_second(), link.latency_seconds(), link.parallel()});
+  }
+  return Cluster(file.name(), std::move(devices), std::move(memories), std::move(links));
+}
+
 Cluster load_cluster(const std::string& path) {
-  return load_message<proto::Cluster>(path, FileForm::kJson, "cluster", "a cluster", [](const proto::Cluster& file) {
-    std::vector<DeviceSpec> devices;
-    for (const auto& device : file.devices()) {
-      devices.push_back({device.name(), device.kind(), MemoryId(device.memory()), device.flops_per_second(),
-                         device.bytes_per_second(), device.launch_seconds(), device.copy_engine()});
-    }
-    std::vector<MemorySpec> memories;
-    for (const auto& memory : file.memories()) memories.push_back({memory.name(), memory.capacity_bytes()});
-    std::vector<LinkSpec> links;
-    for (const auto& link : file.links()) {
-      links.push_back({MemoryId(link.from()), MemoryId(link.to()), link.bytes_per_second(), link.latency_seconds()});
-    }
-    return Cluster(file.name(), std::move(devices), std::move(memories), std::move(links));
-  });
+  return load_message<proto::Cluster>(path, FileForm::kJson, "cluster", "a cluster", cluster_from);
 }
 
 void save_cluster(const Cluster& cluster, const std::string& path) {
@@ -146,6 +149,7 @@ void save_cluster(const Cluster& cluster, const std::string& path) {
     to.set_to(link.to.value);
     to.set_bytes_per_second(link.bytes_per_second);
     to.set_latency_seconds(link.latency_seconds);
+    to.set_parallel(link.parallel);
   }
   write_message(file, path, FileForm::kJson, "save_cluster");
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "graph/message_file.h"
@@ -26,8 +27,17 @@ double CostModel::roofline_seconds(const CostKey& key, const DeviceSpec& device)
 
 double CostModel::seconds(const CostKey& key, const DeviceSpec& device) const {
   const auto found = samples_.find({key.signature, device.kind});
-  if (found == samples_.end() || found->second.latest.size() < kMinSamples) return roofline_seconds(key, device);
-  return median_of(found->second.latest);
+  if (found != samples_.end() && found->second.latest.size() >= kMinSamples) return median_of(found->second.latest);
+  const auto known = set_.find({key.signature, device.kind});
+  return known != set_.end() ? known->second : roofline_seconds(key, device);
+}
+
+void CostModel::set(const std::string& signature, const std::string& device_kind, double seconds) {
+  if (!(seconds >= 0)) {
+    throw std::invalid_argument(
+        fmt::format("[cost model] expected 0 s or more for {} on {}, got {}", signature, device_kind, seconds));
+  }
+  set_[{signature, device_kind}] = seconds;
 }
 
 void CostModel::observe(const std::string& signature, const std::string& device_kind, double seconds) {
@@ -92,10 +102,14 @@ double CostTable::fastest_seconds(TaskId task) const {
 
 double CostTable::mean_seconds(TaskId task) const {
   double sum = 0;
+  int count = 0;
   for (std::size_t d = 0; d < cluster_->device_count(); ++d) {
-    sum += seconds(task, DeviceId(static_cast<std::int64_t>(d)));
+    const double here = seconds(task, DeviceId(static_cast<std::int64_t>(d)));
+    if (!std::isfinite(here)) continue;
+    sum += here;
+    ++count;
   }
-  return sum / static_cast<double>(cluster_->device_count());
+  return count > 0 ? sum / count : std::numeric_limits<double>::infinity();
 }
 
 }  // namespace skua

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "skua/scheduler/plan.h"
 
@@ -29,7 +31,8 @@ double load_seconds(const CostTable& costs) {
   for (std::size_t d = 0; d < devices; ++d) {
     double seconds = 0;
     for (std::size_t i = 0; i < graph.task_count(); ++i) {
-      seconds += costs.seconds(TaskId(static_cast<std::int64_t>(i)), DeviceId(static_cast<std::int64_t>(d)));
+      const double here = costs.seconds(TaskId(static_cast<std::int64_t>(i)), DeviceId(static_cast<std::int64_t>(d)));
+      if (std::isfinite(here)) seconds += here;
     }
     speed[d] = seconds > 0 ? 1 / seconds : 0;
   }
@@ -40,9 +43,10 @@ double load_seconds(const CostTable& costs) {
     double seconds = 0;
     for (std::size_t i = 0; i < graph.task_count(); ++i) {
       const TaskId id(static_cast<std::int64_t>(i));
-      double least = weight_of(0) * costs.seconds(id, DeviceId(0));
-      for (std::size_t d = 1; d < devices; ++d) {
-        least = std::min(least, weight_of(d) * costs.seconds(id, DeviceId(static_cast<std::int64_t>(d))));
+      double least = std::numeric_limits<double>::infinity();
+      for (std::size_t d = 0; d < devices; ++d) {
+        const double here = costs.seconds(id, DeviceId(static_cast<std::int64_t>(d)));
+        if (std::isfinite(here)) least = std::min(least, weight_of(d) * here);
       }
       seconds += least;
     }

@@ -8,6 +8,7 @@
 
 #include "graph/message_file.h"
 #include "scheduler.pb.h"
+#include "skua/scheduler/schedule.h"
 
 namespace skua {
 namespace {
@@ -61,13 +62,21 @@ void validate(const Plan& plan, const TaskGraph& graph, const Cluster& cluster) 
   for (std::size_t i = 0; i < plan.placements.size(); ++i) {
     check_placement(plan, graph, cluster, TaskId(static_cast<std::int64_t>(i)));
   }
+  if (!(std::isfinite(plan.lower_bound_seconds) && plan.lower_bound_seconds >= 0)) {
+    throw std::invalid_argument(
+        fmt::format("[plan] expected a lower bound of 0 s or more, got {}", plan.lower_bound_seconds));
+  }
+  if (plan.strict_order)
+    (void)Schedule(graph, cluster, plan).topological_order();  // throws where tasks wait in a circle
 }
 
 void save_plan(const Plan& plan, const std::string& path) {
   proto::Plan file;
   file.set_policy(plan.policy);
   file.set_micro_batches(plan.micro_batches);
+  file.set_strict_order(plan.strict_order);
   file.set_predicted_seconds(plan.predicted_seconds);
+  file.set_lower_bound_seconds(plan.lower_bound_seconds);
   file.set_graph_fingerprint(plan.graph_fingerprint);
   for (const std::string& name : plan.device_names) file.add_device_names(name);
   for (const Placement& placement : plan.placements) {
@@ -92,7 +101,9 @@ Plan load_plan(const std::string& path) {
     Plan plan;
     plan.policy = file.policy();
     plan.micro_batches = file.micro_batches();
+    plan.strict_order = file.strict_order();
     plan.predicted_seconds = file.predicted_seconds();
+    plan.lower_bound_seconds = file.lower_bound_seconds();
     plan.graph_fingerprint = file.graph_fingerprint();
     plan.device_names.assign(file.device_names().begin(), file.device_names().end());
     for (int i = 0; i < file.devices_size(); ++i) {

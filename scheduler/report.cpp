@@ -83,6 +83,12 @@ std::string timeline(const Schedule& schedule, const StepTrace& step) {
   return svg + "</svg>\n";
 }
 
+// An SVG document of its own: with the styles and the name space that a page gives.
+std::string standalone(std::string svg) {
+  svg.insert(svg.find('>') + 1, fmt::format("\n<style>{}</style>", kStyle));
+  return svg.insert(4, " xmlns=\"http://www.w3.org/2000/svg\"");
+}
+
 std::string utilization_bars(const Schedule& schedule, const StepTrace& step) {
   const TraceSummary summary = summarize(schedule, step);
   std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\">\n", kWidth,
@@ -167,6 +173,7 @@ void write_report(const Report& report, const Schedule* schedule, const StepTrac
   for (const ReportCurve& curve : report.curves) html += drawing(curve);
   html += "</body></html>\n";
   std::ofstream file(path, std::ios::trunc);
+  if (path.ends_with(".svg") && schedule != nullptr && step != nullptr) html = standalone(timeline(*schedule, *step));
   file << html;
   file.close();
   if (!file) throw std::runtime_error(fmt::format("cannot write the report {}", path));

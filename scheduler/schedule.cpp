@@ -12,7 +12,7 @@ Schedule::Schedule(const TaskGraph& graph, const Cluster& cluster, const Plan& p
     : graph_(&graph), cluster_(&cluster) {
   for (std::size_t d = 0; d < cluster.device_count(); ++d) {
     const DeviceId device(static_cast<std::int64_t>(d));
-    lanes_.push_back({device, false, cluster.device(device).name});
+    lanes_.push_back({device, false, false, cluster.device(device).name});
   }
   const std::size_t count = graph.task_count();
   tasks_.resize(count);
@@ -29,6 +29,7 @@ Schedule::Schedule(const TaskGraph& graph, const Cluster& cluster, const Plan& p
   }
   place_data();
   add_copies();
+  if (plan.strict_order) chain_lanes();
 }
 
 void Schedule::place_data() {
@@ -69,6 +70,23 @@ void Schedule::add_copies() {
   }
 }
 
+// Copies that a device does itself come before their first reader.
+void Schedule::chain_lanes() {
+  std::vector<std::vector<StepTaskId>> orders(lanes_.size());
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    const StepTaskId id(static_cast<std::int64_t>(i));
+    if (!lanes_[tasks_[i].lane.index()].copies_only) orders[tasks_[i].lane.index()].push_back(id);
+  }
+  for (std::vector<StepTaskId>& order : orders) {
+    std::stable_sort(order.begin(), order.end(), [&](StepTaskId a, StepTaskId b) {
+      const StepTask& x = task(a);
+      const StepTask& y = task(b);
+      return x.priority != y.priority ? x.priority > y.priority : x.is_copy() && !y.is_copy();
+    });
+    for (std::size_t i = 1; i < order.size(); ++i) add_dependency(order[i - 1], order[i]);
+  }
+}
+
 void Schedule::add_copy(DatumId datum, MemoryId to, const std::vector<StepTaskId>& readers) {
   StepTask copy;
   copy.datum = datum;
@@ -99,7 +117,11 @@ LaneId Schedule::copy_lane(MemoryId from, MemoryId to, LaneId fallback) {
   const std::string name = fmt::format("copy {}>{}", cluster_->memory(from).name, cluster_->memory(to).name);
   const auto it = std::find_if(lanes_.begin(), lanes_.end(), [&](const Lane& lane) { return lane.name == name; });
   if (it != lanes_.end()) return LaneId(it - lanes_.begin());
-  lanes_.push_back({device, true, name});
+  const auto& links = cluster_->links();
+  const bool parallel = std::any_of(links.begin(), links.end(), [&](const LinkSpec& link) {
+    return link.from == from && link.to == to && link.parallel;
+  });
+  lanes_.push_back({device, true, parallel, name});
   return LaneId(static_cast<std::int64_t>(lanes_.size()) - 1);
 }
 

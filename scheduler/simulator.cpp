@@ -69,7 +69,7 @@ class Simulation {
   void start_idle_lanes() {
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
       LaneState& lane = lanes_[i];
-      if (!lane.busy && !lane.ready.empty()) start(lane.ready.pop(), LaneId(static_cast<std::int64_t>(i)), nullptr);
+      while (!lane.busy && !lane.ready.empty()) start(lane.ready.pop(), LaneId(static_cast<std::int64_t>(i)), nullptr);
     }
     if (options_.steal_rule == nullptr) return;
     for (std::size_t i = 0; i < schedule_.device_lane_count(); ++i) {
@@ -112,7 +112,7 @@ class Simulation {
     record.lane = lane_id;
     record.start_seconds = now_;
     record.finish_seconds = now_ + actual;
-    lane.busy = true;
+    lane.busy = !schedule_.lanes()[lane_id.index()].parallel;
     lane.expected_finish = now_ + expected;
     events_.push({record.finish_seconds, entry.id, lane_id});
   }

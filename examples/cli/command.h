@@ -21,6 +21,7 @@ void add_train_command(CLI::App& program);
 void add_generate_command(CLI::App& program);
 void add_plan_command(CLI::App& program);
 void add_simulate_command(CLI::App& program);
+void add_schedule_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
 
 // Options of one name mean one thing in every subcommand.

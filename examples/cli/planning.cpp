@@ -8,6 +8,23 @@
 
 namespace skua::cli {
 
+nlohmann::json placements_json(const Plan& plan, const TaskGraph& tasks, const Cluster& cluster) {
+  nlohmann::json list = nlohmann::json::array();
+  for (std::size_t i = 0; i < plan.placements.size(); ++i) {
+    const Placement& placement = plan.placements[i];
+    list.push_back({{"task", tasks.name(TaskId(static_cast<std::int64_t>(i)))},
+                    {"device", cluster.device(placement.device).name},
+                    {"priority", placement.priority}});
+  }
+  return list;
+}
+
+nlohmann::json peak_bytes_json(const MemoryPlan& memory, const Cluster& cluster) {
+  nlohmann::json bytes = nlohmann::json::object();
+  for (const DeviceSpec& device : cluster.devices()) bytes[device.name] = memory.arena_bytes(device.memory);
+  return bytes;
+}
+
 PlannedStep::PlannedStep(const PlanRequest& request) : request_(request), cluster_(make_cluster(request.cluster)) {
   if (!request_.profile.empty()) model_costs_ = CostModel::load(request_.profile);
   const models::Recipe& recipe = models::recipe(request_.model);
@@ -27,15 +44,13 @@ PlannedStep::PlannedStep(const PlanRequest& request) : request_(request), cluste
   plan_ = plan_with(request_.policy, *tasks_, cluster_, model_costs_, {request_.plan_file, request_.plan_seconds});
   planning_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   costs_ = std::make_unique<CostTable>(*tasks_, cluster_, model_costs_);
-  lower_bound_ = lower_bound_seconds(*costs_);
+  lower_bound_ = plan_.lower_bound_seconds;
   schedule_ = std::make_unique<Schedule>(*tasks_, cluster_, plan_);
   memory_ = std::make_unique<MemoryPlan>(*schedule_, simulate(*schedule_, *costs_), plain_sizes(*schedule_), true);
   plan_.predicted_seconds = simulate(*schedule_, *costs_).seconds;
 }
 
 nlohmann::json PlannedStep::to_json(double makespan_seconds, bool placements) const {
-  nlohmann::json peak_bytes = nlohmann::json::object();
-  for (const DeviceSpec& device : cluster_.devices()) peak_bytes[device.name] = memory_->arena_bytes(device.memory);
   nlohmann::json object = {{"model", request_.model},
                            {"cluster", cluster_.name()},
                            {"simulated", true},
@@ -49,14 +64,8 @@ nlohmann::json PlannedStep::to_json(double makespan_seconds, bool placements) co
                            {"gap_percent", gap_percent(makespan_seconds)},
                            {"planning_seconds", planning_seconds_},
                            {"valid", true},  // an invalid plan has ended in an error
-                           {"peak_bytes", peak_bytes}};
-  if (!placements) return object;
-  for (std::size_t i = 0; i < plan_.placements.size(); ++i) {
-    const Placement& placement = plan_.placements[i];
-    object["placements"].push_back({{"task", tasks_->name(TaskId(static_cast<std::int64_t>(i)))},
-                                    {"device", cluster_.device(placement.device).name},
-                                    {"priority", placement.priority}});
-  }
+                           {"peak_bytes", peak_bytes_json(*memory_, cluster_)}};
+  if (placements) object["placements"] = placements_json(plan_, *tasks_, cluster_);
   return object;
 }
 

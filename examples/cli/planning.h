@@ -22,6 +22,11 @@ struct PlanRequest {
   std::string profile;
 };
 
+// By task: its name, device and priority.
+[[nodiscard]] nlohmann::json placements_json(const Plan& plan, const TaskGraph& tasks, const Cluster& cluster);
+// By device: bytes of its memory's arena.
+[[nodiscard]] nlohmann::json peak_bytes_json(const MemoryPlan& memory, const Cluster& cluster);
+
 // Keeps what its schedule points to: not copied, not moved.
 class PlannedStep {
  public:

@@ -1,11 +1,7 @@
 #include <chrono>
 #include <cmath>
-#include <limits>
-#include <stdexcept>
 
 #include "builtin.h"
-#include "skua/scheduler/memory_plan.h"
-#include "skua/scheduler/simulator.h"
 
 namespace skua {
 namespace {
@@ -50,18 +46,6 @@ class Auto final : public Policy {
   }
 
  private:
-  // Infinity where a memory is too small for the plan.
-  static double seconds_if_it_fits(const Plan& plan, const CostTable& costs) {
-    Schedule schedule(costs.graph(), costs.cluster(), plan);
-    const StepTrace predicted = simulate(schedule, costs);
-    try {
-      const MemoryPlan memory(schedule, predicted, plain_sizes(schedule), false);
-    } catch (const std::invalid_argument&) {
-      return std::numeric_limits<double>::infinity();
-    }
-    return predicted.seconds;
-  }
-
   double budget_seconds_;
 };
 

@@ -1,8 +1,11 @@
 #include "builtin.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <stdexcept>
 
+#include "skua/scheduler/memory_plan.h"
 #include "skua/scheduler/simulator.h"
 
 namespace skua {
@@ -19,6 +22,8 @@ std::vector<PolicyInfo> builtin_policies() {
       {"peft", "as HEFT, looking at what each device costs later tasks (Arabnejad, Barbosa 2014)", make_peft_policy},
       {"etf", "the ready task and device that can start first (Hwang, Chow, Anger, Lee 1989)", make_etf_policy},
       {"m_etf", "as ETF, passing over devices whose memory has no room (Baechi: Jeon et al. 2020)", make_m_etf_policy},
+      {"exact", "the best plan there is, proved by branch and bound; for small graphs (Land, Doig 1960)",
+       make_exact_policy},
       {"replay", "a plan file", make_replay_policy},
       {"auto", "the best simulated plan of several policies, on as few devices as it takes", make_auto_policy},
   };
@@ -63,6 +68,17 @@ double predicted_seconds(const Plan& plan, const CostTable& costs) {
   return simulate(Schedule(costs.graph(), costs.cluster(), plan), costs).seconds;
 }
 
+double seconds_if_it_fits(const Plan& plan, const CostTable& costs) {
+  Schedule schedule(costs.graph(), costs.cluster(), plan);
+  const StepTrace predicted = simulate(schedule, costs);
+  try {
+    const MemoryPlan memory(schedule, predicted, plain_sizes(schedule), false);
+  } catch (const std::invalid_argument&) {
+    return std::numeric_limits<double>::infinity();
+  }
+  return predicted.seconds;
+}
+
 Arrivals::Arrivals(const CostTable& costs, const Plan& plan)
     : costs_(costs),
       plan_(plan),
@@ -80,6 +96,7 @@ Arrivals::Arrivals(const CostTable& costs, const Plan& plan)
 }
 
 bool Arrivals::allows(TaskId task, DeviceId device) const {
+  if (!std::isfinite(costs_.seconds(task, device))) return false;
   if (costs_.graph().task(task).kind != TaskKind::kReduce) return true;
   const DeviceId left = left_operand_device(costs_.graph(), plan_, task);
   return costs_.cluster().device(left).memory == costs_.cluster().device(device).memory;

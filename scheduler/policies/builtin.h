@@ -16,6 +16,7 @@ namespace skua {
 [[nodiscard]] std::unique_ptr<Policy> make_peft_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_etf_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_m_etf_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_exact_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_replay_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_auto_policy(const PolicyOptions& options);
 [[nodiscard]] std::vector<PolicyInfo> builtin_policies();
@@ -33,12 +34,14 @@ void prioritize_depth_first(Plan& plan, const TaskGraph& graph);
 [[nodiscard]] Plan data_parallel_plan(const CostTable& costs, const std::vector<DeviceId>& devices);
 // Simulated makespan, nothing stolen.
 [[nodiscard]] double predicted_seconds(const Plan& plan, const CostTable& costs);
+// Likewise; infinity where a memory is too small for the plan, or a device cannot run what it is to run.
+[[nodiscard]] double seconds_if_it_fits(const Plan& plan, const CostTable& costs);
 
 // When data arrive where, for list schedulers, which place one task after another.
 class Arrivals {
  public:
   Arrivals(const CostTable& costs, const Plan& plan);
-  // Devices that may run the task: those of its left operand's memory for a sum, else all.
+  // Devices that can run the task, for a sum those of its left operand's memory.
   [[nodiscard]] bool allows(TaskId task, DeviceId device) const;
   // When all inputs can be in the device's memory. A datum is copied once to each memory. Parameters are taken to live
   // where they are first read.

@@ -35,6 +35,7 @@ struct LinkSpec {
   MemoryId to;
   double bytes_per_second = 0;
   double latency_seconds = 0;
+  bool parallel = false;  // any number of copies at once, each at full speed, as scheduling theory has it; else one
 };
 
 class Cluster {

@@ -18,10 +18,14 @@ class CostModel {
   // Roofline (Williams, Waterman, Patterson, CACM 52(4), 2009): launch + max(flops / peak, bytes / bandwidth).
   [[nodiscard]] static double roofline_seconds(const CostKey& key, const DeviceSpec& device);
 
-  // The median of the samples where there are at least kMinSamples of them, else the roofline.
+  // The median of the samples where there are at least kMinSamples of them, else the time that was set, else the
+  // roofline.
   [[nodiscard]] double seconds(const CostKey& key, const DeviceSpec& device) const;
   // Adds a sample. Samples that are not finite and positive are dropped.
   void observe(const std::string& signature, const std::string& device_kind, double seconds);
+  // A time that is known, 0 or more; infinity: devices of that kind cannot run it. Throws std::invalid_argument
+  // otherwise. Profile files do not hold it.
+  void set(const std::string& signature, const std::string& device_kind, double seconds);
   [[nodiscard]] std::size_t measured_count() const { return samples_.size(); }  // keys that have samples
 
   // Profile files: protobuf's JSON form, medians and sample counts. load throws std::invalid_argument naming the file
@@ -38,7 +42,9 @@ class CostModel {
     std::size_t next = 0;
     std::uint64_t total = 0;
   };
-  std::map<std::pair<std::string, std::string>, Samples> samples_;
+  using Key = std::pair<std::string, std::string>;  // signature, device kind
+  std::map<Key, Samples> samples_;
+  std::map<Key, double> set_;
 };
 
 // The cost model's answers for one task graph on one cluster, looked up once: what policies, the simulator and the
@@ -53,7 +59,7 @@ class CostTable {
     return seconds_[graph_->task(task).cost_key.index() * cluster_->device_count() + device.index()];
   }
   [[nodiscard]] double fastest_seconds(TaskId task) const;
-  [[nodiscard]] double mean_seconds(TaskId task) const;  // over the devices
+  [[nodiscard]] double mean_seconds(TaskId task) const;  // over the devices that can run it
   [[nodiscard]] double copy_seconds(DatumId datum, MemoryId from, MemoryId to) const {
     return cluster_->copy_seconds(graph_->datum(datum).bytes, from, to);
   }

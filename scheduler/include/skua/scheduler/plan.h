@@ -22,7 +22,11 @@ struct Plan {
   std::string policy;
   std::vector<Placement> placements;  // by task id
   int micro_batches = 1;
-  double predicted_seconds = 0;  // simulated makespan
+  // Every device runs its tasks in the order of their priorities, and waits for one that is not ready; else it runs
+  // what is ready.
+  bool strict_order = false;
+  double predicted_seconds = 0;    // simulated makespan
+  double lower_bound_seconds = 0;  // no plan can be faster, as the policy has proved; 0 where it proves nothing
   std::string graph_fingerprint;
   std::vector<std::string> device_names;  // by device id
 
@@ -30,7 +34,8 @@ struct Plan {
 };
 
 // Throws std::invalid_argument saying what is wrong: another graph's plan, a task without a place, a device that the
-// cluster does not have, a priority that is not finite, a sum (kReduce) outside the memory of its left operand, which
+// cluster does not have, a priority that is not finite, a bound that is negative or not finite, a strict order in which
+// tasks wait for each other, a sum (kReduce) outside the memory of its left operand, which
 // is that of the device on which the producer of its storage's first datum is planned.
 void validate(const Plan& plan, const TaskGraph& graph, const Cluster& cluster);
 

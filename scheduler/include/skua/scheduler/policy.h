@@ -16,8 +16,8 @@ class Policy {
  public:
   virtual ~Policy() = default;
   // Returns a plan that is valid, but for policy, graph_fingerprint and device_names, which may be left empty, and
-  // predicted_seconds: plan_with fills them in. Deterministic. Throws std::invalid_argument where the policy cannot
-  // serve this graph or cluster.
+  // predicted_seconds: plan_with fills them in. lower_bound_seconds is what the policy has proved itself, or 0.
+  // Deterministic. Throws std::invalid_argument where the policy cannot serve this graph or cluster.
   [[nodiscard]] virtual Plan make_plan(const TaskGraph& graph, const Cluster& cluster,
                                        const CostModel& model) const = 0;
 };
@@ -38,7 +38,8 @@ void register_policy(PolicyInfo info);                    // throws std::invalid
 // Throws std::invalid_argument listing the known names where `name` is none of them.
 [[nodiscard]] std::unique_ptr<Policy> make_policy(const std::string& name, const PolicyOptions& options = {});
 
-// Runs the policy, fills in name, fingerprint, device names and the simulated makespan, and validates the result.
+// Runs the policy, fills in name, fingerprint, device names, the simulated makespan and the best lower bound known, and
+// validates the result. Throws std::invalid_argument where it wants a device to run what it cannot.
 [[nodiscard]] Plan plan_with(const std::string& policy, const TaskGraph& graph, const Cluster& cluster,
                              const CostModel& model, const PolicyOptions& options = {});
 

@@ -26,6 +26,7 @@ struct Report {
 
 // The timeline shows `step`; without a schedule there is none. Throws std::runtime_error where the file cannot be
 // written.
+// The drawing alone where the name ends in ".svg", else a page.
 void write_report(const Report& report, const Schedule* schedule, const StepTrace* step, const std::string& path);
 
 }  // namespace skua

@@ -14,12 +14,13 @@ namespace skua {
 using StepTaskId = Id<struct StepTaskTag>;
 using LaneId = Id<struct LaneTag>;
 
-// A lane does one thing at a time, in ready order. Lanes 0..D-1 are the devices; the others are copy engines, one for
-// each direction of a link into a memory whose devices have them.
+// A lane does one thing at a time, in ready order, but for parallel ones. Lanes 0..D-1 are the devices; the others are
+// copy engines, one for each direction of a link into a memory whose devices have them.
 struct Lane {
   DeviceId device;  // whose work it is (a copy engine's: the first device of the destination memory)
   bool copies_only = false;
-  std::string name;  // "cpu:0", "copy host>gpu:0"
+  bool parallel = false;  // does any number of things at a time: copies over a parallel link
+  std::string name;       // "cpu:0", "copy host>gpu:0"
 };
 
 struct StepTask {
@@ -39,7 +40,8 @@ class Schedule {
   // A datum lives in the memory of the device that its producer is planned on (parameters and states: the memory of
   // their update, or of their first reader where nothing updates them; inputs: the host; sums: with their left operand,
   // whose memory `validate` demands of the reduce's device). Each other memory that planned readers need it in gets one
-  // copy task, on a copy engine where there is one, else on the first reader's device.
+  // copy task, on a copy engine where there is one, else on the first reader's device. A strict order becomes
+  // dependencies between a device's tasks.
   Schedule(const TaskGraph& graph, const Cluster& cluster, const Plan& plan);
 
   [[nodiscard]] const TaskGraph& graph() const { return *graph_; }
@@ -64,6 +66,7 @@ class Schedule {
  private:
   void place_data();
   void add_copies();
+  void chain_lanes();
   void add_copy(DatumId datum, MemoryId to, const std::vector<StepTaskId>& readers);
   LaneId copy_lane(MemoryId from, MemoryId to, LaneId fallback);
 
