@@ -455,7 +455,7 @@ LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster) {
   if (devices.empty()) {
     throw std::invalid_argument("[max-load] expected memories with room for a split, got none");
   }
-  split.contiguous_bound = sets.bits.empty() ? split.bound : least;
+  split.pipeline_bound = sets.bits.empty() ? split.bound : least;
   split.devices.resize(graph.tasks.size());
   for (std::size_t i = 0; i < devices.size(); ++i) {
     for (const std::size_t task : problem.items()[i].tasks) split.devices[task] = devices[i];

@@ -249,6 +249,7 @@ std::string TaskGraph::name(TaskId id) const {
   const Task& task = tasks_[id.index()];
   switch (task.kind) {
     case TaskKind::kCompute:
+      if (micro_batches_ == 1) break;
       return fmt::format("{} [mb {}]", graph_.node(task.node).name, task.micro_batch);
     case TaskKind::kReduce:
       return fmt::format("reduce {} [mb {}+{}]", graph_.value(task.value).name, task.micro_batch,

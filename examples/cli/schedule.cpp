@@ -77,8 +77,8 @@ Scheduled least_max_load(const TimedGraph& timed, const TimedProblem& problem, c
   for (std::size_t d = 0; d < by_device.size(); ++d) loads[cluster.devices()[d].name] = by_device[d];
   result.figures = {{"policy", plan.policy},
                     {"max_load", split.max_load},
-                    {"lower_bound", split.contiguous_bound},
-                    {"gap_percent", gap_percent(split.max_load, split.contiguous_bound)},
+                    {"lower_bound", split.pipeline_bound},
+                    {"gap_percent", gap_percent(split.max_load, split.pipeline_bound)},
                     {"lower_bound_of_any_split", split.bound},
                     {"loads", loads}};
   return result;
@@ -97,7 +97,7 @@ std::vector<std::vector<std::string>> rows_of(const nlohmann::json& figures) {
                               figures.at(makespan ? "makespan_seconds" : "max_load").get<double>())});
   const auto bound = [&](const char* name) { return fmt::format("{:.6g}", figures.at(name).get<double>()); };
   rows.push_back(
-      {"lower bound", fmt::format("{}{}, gap {:.2f} %", bound("lower_bound"), makespan ? "" : " of contiguous splits",
+      {"lower bound", fmt::format("{}{}, gap {:.2f} %", bound("lower_bound"), makespan ? "" : " of pipelines",
                                   figures.at("gap_percent").get<double>())});
   if (!makespan) rows.push_back({"", bound("lower_bound_of_any_split") + " of any split"});
   return rows;

@@ -1,5 +1,7 @@
 #include "builtin.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -30,6 +32,12 @@ std::vector<PolicyInfo> builtin_policies() {
 }
 
 Plan blank_plan(const CostTable& costs) {
+  for (std::size_t i = 0; i < costs.graph().task_count(); ++i) {
+    const TaskId id(static_cast<std::int64_t>(i));
+    if (std::isfinite(costs.fastest_seconds(id))) continue;
+    throw std::invalid_argument(fmt::format("[{}] expected a device of {} that can run it, got none",
+                                            costs.graph().name(id), costs.cluster().name()));
+  }
   Plan plan;
   plan.micro_batches = costs.graph().micro_batches();
   plan.graph_fingerprint = costs.graph().fingerprint();

@@ -21,7 +21,8 @@ namespace skua {
 [[nodiscard]] std::unique_ptr<Policy> make_auto_policy(const PolicyOptions& options);
 [[nodiscard]] std::vector<PolicyInfo> builtin_policies();
 
-// A plan of this graph on this cluster whose placements are all device 0 at priority 0.
+// A plan of this graph on this cluster whose placements are all device 0 at priority 0. Throws
+// std::invalid_argument where no device can run one of the tasks.
 [[nodiscard]] Plan blank_plan(const CostTable& costs);
 // Micro-batch by micro-batch, so that few activations are kept; sums and updates as soon as they can run.
 void prioritize_depth_first(Plan& plan, const TaskGraph& graph);

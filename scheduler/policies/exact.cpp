@@ -11,7 +11,7 @@ namespace skua {
 namespace {
 
 constexpr std::size_t kMostTasks = 200;
-constexpr std::size_t kMostNodes = 5'000'000;  // of the search tree
+constexpr double kVisitsPerSecond = 5e6;  // of tasks, in all nodes of the search tree: the same plan on any machine
 
 // Branch and bound over the orders in which tasks can start: each is appended to a device's order, never before the
 // task appended last, so that every schedule without needless idle time is met once. Copies run beside everything else,
@@ -19,10 +19,11 @@ constexpr std::size_t kMostNodes = 5'000'000;  // of the search tree
 // time, and the makespan itself where links take any number of copies.
 class Search {
  public:
-  explicit Search(const CostTable& costs)
+  Search(const CostTable& costs, double most_visits)
       : costs_(costs),
         graph_(costs.graph()),
         devices_(costs.cluster().device_count()),
+        most_nodes_(most_visits / static_cast<double>(costs.graph().task_count() + 1)),
         plan_(blank_plan(costs)),
         free_(devices_, 0),
         used_(devices_, false),
@@ -47,7 +48,7 @@ class Search {
     visit(0, 0);
   }
 
-  [[nodiscard]] bool complete() const { return nodes_ <= kMostNodes; }
+  [[nodiscard]] bool complete() const { return nodes_ <= most_nodes_; }
   [[nodiscard]] const Plan& best() const { return best_; }
   [[nodiscard]] double least_seconds() const { return least_; }
 
@@ -135,7 +136,8 @@ class Search {
   }
 
   void visit(std::size_t placed, double now) {
-    if (++nodes_ > kMostNodes) return;
+    ++nodes_;
+    if (!complete()) return;
     if (placed == graph_.task_count()) return accept();
     struct Choice {
       double finish;
@@ -192,6 +194,7 @@ class Search {
   const CostTable& costs_;
   const TaskGraph& graph_;
   std::size_t devices_;
+  double most_nodes_;  // of the search tree
   Plan plan_;
   Plan best_;
   double least_ = std::numeric_limits<double>::infinity();
@@ -203,12 +206,13 @@ class Search {
   std::vector<double> tails_;     // by task: the longest way to the end, itself included, by fastest times
   std::vector<std::size_t> waits_;
   double work_ = 0;  // fastest times of the tasks that are not placed
-  std::size_t nodes_ = 0;
+  double nodes_ = 0;
 };
 
 // A. H. Land, A. G. Doig, "An automatic method of solving discrete programming problems", Econometrica 28(3), 1960.
 class Exact final : public Policy {
  public:
+  explicit Exact(double budget_seconds) : most_visits_(budget_seconds * kVisitsPerSecond) {}
   [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const override {
     if (graph.task_count() > kMostTasks) {
       throw std::invalid_argument(
@@ -224,7 +228,7 @@ class Exact final : public Policy {
       least = seconds;
       best = std::move(plan);
     }
-    Search search(costs);
+    Search search(costs, most_visits_);
     search.run(best, least);
     if (search.best().placements.empty()) {
       throw std::invalid_argument("[policy exact] expected memories with room for the step, found no plan that fits");
@@ -234,12 +238,15 @@ class Exact final : public Policy {
     if (search.complete()) best.lower_bound_seconds = search.least_seconds();
     return best;
   }
+
+ private:
+  double most_visits_;
 };
 
 }  // namespace
 
-std::unique_ptr<Policy> make_exact_policy(const PolicyOptions&) {
-  return std::make_unique<Exact>();
+std::unique_ptr<Policy> make_exact_policy(const PolicyOptions& options) {
+  return std::make_unique<Exact>(options.plan_seconds);
 }
 
 }  // namespace skua

@@ -33,9 +33,10 @@ TEST(Policies, PlansAreValidAndTheSameEachTime) {
     const Cluster cluster = random_cluster(random);
     const double bound = lower_bound_seconds(CostTable(graph, cluster, CostModel()));
     for (const std::string& name : planners()) {
-      const Plan plan = plan_with(name, graph, cluster, CostModel());
+      const PolicyOptions options{"", 1};
+      const Plan plan = plan_with(name, graph, cluster, CostModel(), options);
       validate(plan, graph, cluster);
-      EXPECT_EQ(plan, plan_with(name, graph, cluster, CostModel())) << name;
+      EXPECT_EQ(plan, plan_with(name, graph, cluster, CostModel(), options)) << name;
       EXPECT_EQ(plan.policy.rfind(name, 0), 0U) << plan.policy;
       EXPECT_GE(plan.predicted_seconds, bound * (1 - 1e-9)) << name;
       const CostTable costs(graph, cluster, CostModel());
@@ -222,7 +223,7 @@ class Constant final : public Policy {
 TEST(Policies, TheRegistryTakesNewOnesAndNamesWhatItKnows) {
   EXPECT_EQ(message_of([] { (void)make_policy("best"); }),
             "[policy] expected one of single, round_robin, data_parallel, greedy, heft, cpop, peft, etf, m_etf, "
-            "replay, auto, got 'best'");
+            "exact, replay, auto, got 'best'");
   register_policy({"constant", "for this test", [](const PolicyOptions&) { return std::make_unique<Constant>(); }});
   const TaskGraph graph(training_graph(sgd(0)), 1);
   const Cluster cluster = make_cluster("cpu:2");

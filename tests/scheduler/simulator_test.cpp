@@ -69,7 +69,7 @@ TEST(Simulator, CopiesRunOnTheirReadersDevice) {
   expect_record(trace, 2, 1, 6, 9);
   EXPECT_EQ(trace.records[3].copied_bytes, 4000);
   EXPECT_EQ(trace.records[0].copied_bytes, 0);
-  EXPECT_EQ(step.schedule.name(StepTaskId(4)), "copy relu [mb 0] a>b");
+  EXPECT_EQ(step.schedule.name(StepTaskId(4)), "copy relu a>b");
 }
 
 TEST(Simulator, CopiesThroughTheHostTakeBothLinks) {

@@ -40,7 +40,8 @@ class Expected {
   Expected(const Graph& graph, int micro_batches) : graph_(graph), micro_batches_(micro_batches) {
     for (int m = 0; m < micro_batches; ++m) {
       for (const Node& node : graph.nodes()) {
-        if (node.phase != Phase::kUpdate) add_node(fmt::format("{} [mb {}]", node.name, m), node, m);
+        if (node.phase == Phase::kUpdate) continue;
+        add_node(micro_batches == 1 ? node.name : fmt::format("{} [mb {}]", node.name, m), node, m);
       }
     }
     for (const Node& node : graph.nodes()) {
@@ -246,7 +247,8 @@ TEST(TaskGraph, CostKeysAreThoseOfTheOperators) {
   EXPECT_EQ(key("reduce grad(fc.weight) [mb 0+1]").signature, "reduce(float32(4,27))");
   EXPECT_EQ(key("reduce grad(fc.weight) [mb 0+1]").flops, 4 * 27);
   EXPECT_EQ(key("reduce grad(fc.weight) [mb 0+1]").bytes, 3 * 4 * 4 * 27);
-  EXPECT_EQ(key("fc.bias.update").signature, "sgd_update{momentum=0.0,nesterov=0,rate_factor=1.0,weight_decay=0.0}(float32(4),float32(4))");
+  EXPECT_EQ(key("fc.bias.update").signature,
+            "sgd_update{momentum=0.0,nesterov=0,rate_factor=1.0,weight_decay=0.0}(float32(4),float32(4))");
   EXPECT_EQ(&key("relu1 [mb 0]"), &key("relu1 [mb 1]"));
   std::set<std::string> signatures;
   for (const CostKey& each : tasks.cost_keys()) EXPECT_TRUE(signatures.insert(each.signature).second);

@@ -18,16 +18,16 @@ namespace skua {
 struct LoadSplit {
   std::vector<DeviceId> devices;  // by task position
   double max_load = 0;            // seconds per sample
-  double contiguous_bound = 0;    // no split into contiguous parts has a smaller max load
+  double pipeline_bound = 0;      // no split that is a pipeline has a smaller max load
   double bound = 0;               // no split at all has: work over all devices, and the largest group
 };
 
-// The best split into contiguous parts (no way through forward tasks leaves a part and comes back; backward tasks and
-// groups follow), by dynamic programming over the sets of tasks that are closed under predecessors (section 4 of the
-// paper), with parts ruled out that alone exceed the best split known. Where there are more than kMostClosedSets of
-// them, the best split along a few orders of the tasks, and contiguous_bound is bound. Throws std::invalid_argument:
-// what TimedProblem refuses, a backward task in no group with a forward one, groups that wait for each other, no split
-// that fits into the memories.
+// The best split that is a pipeline: parts in a row, each of which reads only from those before it (forward tasks
+// count; backward tasks and groups follow), by dynamic programming over the sets of tasks that are closed under
+// predecessors (section 4 of the paper), with parts ruled out that alone exceed the best split known. Where there are
+// more than kMostClosedSets of them, the best split along a few orders of the tasks, and pipeline_bound is bound.
+// Throws std::invalid_argument: what TimedProblem refuses, a backward task in no group with a forward one, groups that
+// wait for each other, no split that fits into the memories.
 [[nodiscard]] LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster);
 
 inline constexpr std::size_t kMostClosedSets = 200'000;

@@ -24,7 +24,7 @@ class Policy {
 
 struct PolicyOptions {
   std::string plan_file;     // replay: the plan to follow
-  double plan_seconds = 10;  // auto: time budget
+  double plan_seconds = 10;  // auto: time budget; exact: likewise, about, for it counts what it looks at
 };
 
 struct PolicyInfo {
