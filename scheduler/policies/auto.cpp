@@ -39,7 +39,7 @@ class Auto final : public Policy {
       const std::vector<DeviceId> some(devices.begin(), devices.begin() + static_cast<std::ptrdiff_t>(k));
       consider(data_parallel_plan(costs, some), "data_parallel on " + std::to_string(k));
     }
-    for (const char* name : {"heft", "peft", "cpop", "etf", "greedy"}) {
+    for (const char* name : {"heft", "peft", "cpop", "etf", "greedy", "1f1b", "gpipe"}) {
       if (devices.size() > 1 && in_time()) consider(make_policy(name)->make_plan(graph, cluster, model), name);
     }
     return best;

@@ -17,6 +17,8 @@ std::vector<PolicyInfo> builtin_policies() {
       {"single", "everything on the fastest device", make_single_policy},
       {"round_robin", "one task after another to the next device, whatever it costs", make_round_robin_policy},
       {"data_parallel", "micro-batches in blocks on all devices, sized by speed", make_data_parallel_policy},
+      {"gpipe", "layers in stages, all forward passes before all backward ones (Huang et al. 2019)", make_gpipe_policy},
+      {"1f1b", "layers in stages, forward and backward passes in turn (Narayanan et al. 2021)", make_1f1b_policy},
       {"greedy", "each task, in order, to the device that ends it first", make_greedy_policy},
       {"heft", "by upward rank to the device and the gap that end it first (Topcuoglu, Hariri, Wu 2002)",
        make_heft_policy},

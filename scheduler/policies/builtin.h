@@ -10,6 +10,8 @@ namespace skua {
 [[nodiscard]] std::unique_ptr<Policy> make_single_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_round_robin_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_data_parallel_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_gpipe_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_1f1b_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_greedy_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_heft_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_cpop_policy(const PolicyOptions& options);

@@ -222,7 +222,7 @@ class Constant final : public Policy {
 
 TEST(Policies, TheRegistryTakesNewOnesAndNamesWhatItKnows) {
   EXPECT_EQ(message_of([] { (void)make_policy("best"); }),
-            "[policy] expected one of single, round_robin, data_parallel, greedy, heft, cpop, peft, etf, m_etf, "
+            "[policy] expected one of single, round_robin, data_parallel, gpipe, 1f1b, greedy, heft, cpop, peft, etf, m_etf, "
             "exact, replay, auto, got 'best'");
   register_policy({"constant", "for this test", [](const PolicyOptions&) { return std::make_unique<Constant>(); }});
   const TaskGraph graph(training_graph(sgd(0)), 1);

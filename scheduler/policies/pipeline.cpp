@@ -1,0 +1,231 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <stdexcept>
+
+#include "builtin.h"
+
+namespace skua {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// For every node the forward node whose stage it shares, as a position among the forward nodes: a backward node,
+// named "<node>.<suffix>", that of its forward node, others (seeds, sums of gradients, zeros) that of what reads them,
+// else of what they read. None for nodes of the update phase.
+class Anchors {
+ public:
+  explicit Anchors(const Graph& graph) : graph_(graph), anchors_(graph.node_count(), kNone) {
+    std::map<std::string, std::size_t> positions;
+    for (std::size_t n = 0; n < graph.node_count(); ++n) {
+      const Node& node = graph.nodes()[n];
+      if (node.phase != Phase::kForward) continue;
+      anchors_[n] = forward_.size();
+      positions.emplace(node.name, forward_.size());
+      forward_.push_back(n);
+    }
+    if (forward_.empty()) throw std::invalid_argument("[policy gpipe] expected a step with forward nodes, got none");
+    for (std::size_t n = 0; n < graph.node_count(); ++n) {
+      const Node& node = graph.nodes()[n];
+      if (node.phase == Phase::kBackward) anchors_[n] = by_name(node.name, positions);
+    }
+    for (std::size_t n = graph.node_count(); n-- > 0;) {
+      if (graph.nodes()[n].phase == Phase::kBackward && anchors_[n] == kNone) anchors_[n] = by_readers(n);
+    }
+    for (std::size_t n = 0; n < graph.node_count(); ++n) {
+      if (graph.nodes()[n].phase == Phase::kBackward && anchors_[n] == kNone) anchors_[n] = by_inputs(n);
+    }
+  }
+
+  [[nodiscard]] std::size_t count() const { return forward_.size(); }
+  [[nodiscard]] std::size_t of(NodeId node) const { return anchors_[node.index()]; }
+  // Of the first forward node that reads it; kNone where none does.
+  [[nodiscard]] std::size_t of_reader(ValueId value) const {
+    for (std::size_t i = 0; i < forward_.size(); ++i) {
+      const auto& inputs = graph_.nodes()[forward_[i]].inputs;
+      if (std::find(inputs.begin(), inputs.end(), value) != inputs.end()) return i;
+    }
+    return kNone;
+  }
+
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+ private:
+  static std::size_t by_name(std::string name, const std::map<std::string, std::size_t>& positions) {
+    for (std::size_t dot = name.rfind('.'); dot != std::string::npos; dot = name.rfind('.')) {
+      name.resize(dot);
+      const auto found = positions.find(name);
+      if (found != positions.end()) return found->second;
+    }
+    return kNone;
+  }
+  std::size_t by_readers(std::size_t n) const {
+    for (const ValueId output : graph_.nodes()[n].outputs) {
+      for (std::size_t reader = n + 1; reader < anchors_.size(); ++reader) {
+        const auto& inputs = graph_.nodes()[reader].inputs;
+        if (anchors_[reader] == kNone || std::find(inputs.begin(), inputs.end(), output) == inputs.end()) continue;
+        return anchors_[reader];
+      }
+    }
+    return kNone;
+  }
+  std::size_t by_inputs(std::size_t n) const {
+    for (const ValueId input : graph_.nodes()[n].inputs) {
+      const NodeId producer = graph_.value(input).producer;
+      if (producer.valid() && anchors_[producer.index()] != kNone) return anchors_[producer.index()];
+    }
+    return count() - 1;
+  }
+
+  const Graph& graph_;
+  std::vector<std::size_t> anchors_;
+  std::vector<std::size_t> forward_;  // nodes
+};
+
+// Runs of forward nodes on the devices in turn, so that the slowest stage or border between two takes least for one
+// micro-batch, forward and backward. By forward node its stage. The dynamic programme over borders is that of
+// PipeDream (Narayanan et al., SOSP 2019, section 3.1) without replicas.
+std::vector<std::size_t> balanced_stages(const CostTable& costs, const Anchors& anchors,
+                                         const std::vector<DeviceId>& devices) {
+  const TaskGraph& tasks = costs.graph();
+  const Graph& graph = tasks.graph();
+  const std::size_t count = anchors.count();
+  std::vector<std::vector<double>> before(devices.size(), std::vector<double>(count + 1, 0));  // work before a border
+  std::vector<double> border_bytes(count + 1, 0);
+  for (std::size_t i = 0; i < tasks.task_count(); ++i) {
+    const TaskId id(static_cast<std::int64_t>(i));
+    const Task& task = tasks.task(id);
+    if (task.kind != TaskKind::kCompute || task.micro_batch != 0) continue;
+    const std::size_t anchor = anchors.of(task.node);
+    for (std::size_t d = 0; d < devices.size(); ++d) before[d][anchor + 1] += costs.seconds(id, devices[d]);
+    if (graph.node(task.node).phase != Phase::kForward) continue;
+    for (const DatumId output : tasks.outputs(id)) {
+      std::size_t last = anchor;
+      for (const TaskId reader : tasks.consumers(output)) {
+        const NodeId node = tasks.task(reader).node;
+        if (node.valid() && graph.node(node).phase == Phase::kForward) last = std::max(last, anchors.of(node));
+      }
+      for (std::size_t b = anchor + 1; b <= last; ++b) border_bytes[b] += tasks.datum(output).bytes;
+    }
+  }
+  for (auto& work : before) {
+    for (std::size_t b = 1; b <= count; ++b) work[b] += work[b - 1];
+  }
+  // least[k][b]: of the first k devices on the forward nodes before border b.
+  std::vector<std::vector<double>> least(devices.size() + 1, std::vector<double>(count + 1, kInfinity));
+  std::vector<std::vector<std::size_t>> starts(devices.size() + 1, std::vector<std::size_t>(count + 1, 0));
+  least[0][0] = 0;
+  for (std::size_t k = 1; k <= devices.size(); ++k) {
+    for (std::size_t b = 0; b <= count; ++b) {
+      for (std::size_t start = 0; start <= b; ++start) {
+        const double border =
+            k > 1 && start < b && start > 0
+                ? costs.cluster().copy_seconds(border_bytes[start], costs.cluster().device(devices[k - 2]).memory,
+                                               costs.cluster().device(devices[k - 1]).memory)
+                : 0;
+        const double slowest = std::max({least[k - 1][start], before[k - 1][b] - before[k - 1][start], border});
+        if (slowest >= least[k][b]) continue;
+        least[k][b] = slowest;
+        starts[k][b] = start;
+      }
+    }
+  }
+  std::vector<std::size_t> stages(count);
+  std::size_t end = count;
+  for (std::size_t k = devices.size(); k > 0; --k) {
+    for (std::size_t i = starts[k][end]; i < end; ++i) stages[i] = k - 1;
+    end = starts[k][end];
+  }
+  return stages;
+}
+
+// When a stage of `stages` does a forward or backward pass of a micro-batch, as a position in its order.
+// GPipe: all forward passes, then all backward ones. Huang et al., NeurIPS 2019.
+double gpipe_turn(bool backward, int micro_batch, int micro_batches, std::size_t, std::size_t) {
+  return backward ? micro_batches + micro_batch : micro_batch;
+}
+
+// 1F1B: as many forward passes as stages follow, then one forward and one backward pass in turn. Narayanan et al.,
+// "Memory-efficient pipeline-parallel DNN training", ICML 2021 (PipeDream-Flush).
+double one_f_one_b_turn(bool backward, int micro_batch, int micro_batches, std::size_t stage, std::size_t stages) {
+  const int ahead = std::min(static_cast<int>(stages - 1 - stage), micro_batches);
+  if (!backward) return micro_batch < ahead ? micro_batch : ahead + 2 * (micro_batch - ahead);
+  const int forwards_left = micro_batches - ahead;  // after the first ones
+  return micro_batch < forwards_left ? ahead + 2 * micro_batch + 1 : ahead + forwards_left + micro_batch;
+}
+
+using Turn = double (*)(bool backward, int micro_batch, int micro_batches, std::size_t stage, std::size_t stages);
+
+// Forward nodes in contiguous stages, one a device; the rest of a node's work where the node is.
+class Pipeline final : public Policy {
+ public:
+  explicit Pipeline(Turn turn) : turn_(turn) {}
+
+  [[nodiscard]] Plan make_plan(const TaskGraph& tasks, const Cluster& cluster, const CostModel& model) const override {
+    const CostTable costs(tasks, cluster, model);
+    Plan plan = blank_plan(costs);
+    plan.strict_order = true;
+    const Graph& graph = tasks.graph();
+    const Anchors anchors(graph);
+    const std::vector<DeviceId> devices = fastest_devices(costs);
+    std::vector<std::size_t> stages = balanced_stages(costs, anchors, devices);
+    const std::size_t used = drop_empty(stages);
+    const double after_all = 2.0 * tasks.micro_batches();
+    for (std::size_t i = 0; i < tasks.task_count(); ++i) {
+      const TaskId id(static_cast<std::int64_t>(i));
+      const Task& task = tasks.task(id);
+      Placement& placement = plan.placements[i];
+      const double within_turn = static_cast<double>(i) / static_cast<double>(tasks.task_count());
+      if (task.kind != TaskKind::kCompute) {
+        placement = {task.kind == TaskKind::kReduce ? left_operand_device(tasks, plan, id)
+                                                    : update_device(tasks, plan, id, anchors, stages, devices),
+                     -after_all - within_turn};
+        continue;
+      }
+      const std::size_t stage = stages[anchors.of(task.node)];
+      const bool backward = graph.node(task.node).phase == Phase::kBackward;
+      placement = {devices[stage],
+                   -turn_(backward, task.micro_batch, tasks.micro_batches(), stage, used) - within_turn};
+    }
+    return plan;
+  }
+
+ private:
+  // Numbers the stages that have nodes without gaps; gives how many they are. Devices without nodes come last.
+  static std::size_t drop_empty(std::vector<std::size_t>& stages) {
+    std::map<std::size_t, std::size_t> numbers;
+    for (std::size_t& stage : stages) stage = numbers.emplace(stage, numbers.size()).first->second;
+    return numbers.size();
+  }
+
+  // Where the parameter or state is read forward, else where the first input is made.
+  static DeviceId update_device(const TaskGraph& tasks, const Plan& plan, TaskId id, const Anchors& anchors,
+                                const std::vector<std::size_t>& stages, const std::vector<DeviceId>& devices) {
+    for (const DatumId input : tasks.inputs(id)) {
+      const Datum& datum = tasks.datum(input);
+      const std::size_t anchor = datum.producer.valid() ? Anchors::kNone : anchors.of_reader(datum.value);
+      if (anchor != Anchors::kNone) return devices[stages[anchor]];
+    }
+    for (const DatumId input : tasks.inputs(id)) {
+      const TaskId producer = tasks.datum(input).producer;
+      if (producer.valid()) return plan.placements[producer.index()].device;
+    }
+    return devices.front();
+  }
+
+  Turn turn_;
+};
+
+}  // namespace
+
+std::unique_ptr<Policy> make_gpipe_policy(const PolicyOptions&) {
+  return std::make_unique<Pipeline>(gpipe_turn);
+}
+
+std::unique_ptr<Policy> make_1f1b_policy(const PolicyOptions&) {
+  return std::make_unique<Pipeline>(one_f_one_b_turn);
+}
+
+}  // namespace skua
