@@ -187,12 +187,11 @@ void Model::Impl::end_epoch(Model& self, const FitOptions& options, const std::v
 int choose_micro_batches(const Model& model, const CompileOptions& options, std::int64_t batch_size,
                          const Cluster& cluster, const CostModel& costs) {
   constexpr double kWorthwhile = 0.999;  // more micro-batches must be better by so much
-  PolicyOptions policy{options.plan_file, options.plan_seconds};
+  const PolicyOptions policy{options.plan_file, options.plan_seconds};
   if (options.policy == "replay") {
     (void)make_policy(options.policy, policy);  // says what is wrong where there is no plan file
     return load_plan(options.plan_file).micro_batches;
   }
-  policy.plan_seconds = std::numeric_limits<double>::infinity();
   const auto most = static_cast<std::int64_t>(4 * cluster.device_count());
   int best = 1;
   double best_seconds = 0;

@@ -120,7 +120,11 @@ TEST(Model, BitsDoNotDependOnDevicesPolicyOrStealing) {
     for (const PolicyInfo& policy : policies()) {
       if (policy.name == "replay") continue;
       for (const std::string& stealing : steal_rule_names()) {
-        EXPECT_EQ(trained_hash({.devices = devices, .policy = policy.name, .stealing = stealing, .micro_batches = 4}),
+        EXPECT_EQ(trained_hash({.devices = devices,
+                                .policy = policy.name,
+                                .plan_seconds = 0.1,
+                                .stealing = stealing,
+                                .micro_batches = 4}),
                   expected)
             << devices << " " << policy.name << " " << stealing;
       }

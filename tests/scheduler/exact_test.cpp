@@ -208,7 +208,7 @@ TEST(Auto, IsNeverWorseThanItsMembersWhereHeftIsMisled) {
 
 TEST(Exact, RefusesLargeGraphsAndTasksThatNoDeviceCanRun) {
   TimedGraph graph;
-  for (int i = 0; i < 201; ++i) graph.tasks.push_back({fmt::format("t{}", i), {{"device", 1}}});
+  for (int i = 0; i < 10'001; ++i) graph.tasks.push_back({fmt::format("t{}", i), {{"device", 1}}});
   const TimedProblem large(graph);
   const TaskGraph tasks(large.graph, 1);
   EXPECT_THROW((void)plan_with("exact", tasks, timed_cluster(2), large.costs), std::invalid_argument);

@@ -89,7 +89,7 @@ inline Plan plan_on(const std::vector<int>& devices) {
 inline Cluster two_kinds(bool own_memories) {
   const Cluster base = tiny_cluster(own_memories);
   std::vector<DeviceSpec> devices = base.devices();
-  devices[1].kind = "b";
+  devices[1].kind.assign(1, 'b');  // GCC 12 warns of an assignment
   return Cluster("two kinds", devices, base.memories(), base.links());
 }
 

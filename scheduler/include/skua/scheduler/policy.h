@@ -24,7 +24,8 @@ class Policy {
 
 struct PolicyOptions {
   std::string plan_file;     // replay: the plan to follow
-  double plan_seconds = 10;  // auto: time budget; exact: likewise, about, for it counts what it looks at
+  // auto, exact: time budget, about: they count what they look at, so that a plan does not depend on the machine.
+  double plan_seconds = 10;
 };
 
 struct PolicyInfo {
