@@ -16,11 +16,6 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-double seconds_on(const TimedTask& task, const DeviceSpec& device) {
-  const auto found = task.seconds.find(device.kind);
-  return found != task.seconds.end() ? found->second : kInfinity;
-}
-
 // Tasks that stay together.
 struct Item {
   std::vector<std::size_t> tasks;
@@ -128,7 +123,7 @@ class Problem {
       items_[item].tasks.push_back(t);
       items_[item].bytes += task.resident_bytes;
       for (std::size_t c = 0; c < classes_.size(); ++c) {
-        items_[item].seconds[c] += seconds_on(task, cluster_.device(classes_[c].devices.front()));
+        items_[item].seconds[c] += task.seconds_on(cluster_.device(classes_[c].devices.front()).kind);
       }
     }
     for (const Item& item : items_) {
@@ -414,7 +409,7 @@ std::vector<double> device_loads(const TimedGraph& graph, const Cluster& cluster
                                  const std::vector<DeviceId>& devices) {
   std::vector<double> loads(cluster.device_count(), 0);
   for (std::size_t t = 0; t < graph.tasks.size(); ++t) {
-    loads[devices[t].index()] += seconds_on(graph.tasks[t], cluster.device(devices[t]));
+    loads[devices[t].index()] += graph.tasks[t].seconds_on(cluster.device(devices[t]).kind);
   }
   // Of one maker, what goes to the same memory goes once; an edge is a datum.
   for (const TimedEdge& edge : graph.edges) {
@@ -432,7 +427,7 @@ std::vector<double> device_loads(const TimedGraph& graph, const Cluster& cluster
 }
 
 LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster) {
-  (void)TimedProblem(graph);  // refuses what is no task graph
+  (void)TimedProblem(graph, cluster);  // refuses what is no task graph
   const Problem problem(graph, cluster);
   LoadSplit split;
   split.bound = problem.bound();

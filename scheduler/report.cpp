@@ -23,7 +23,7 @@ table{border-collapse:collapse}td{padding:.15rem 1.2rem .15rem 0;border-bottom:1
 td:first-child{color:var(--soft);white-space:nowrap}
 svg{width:100%;height:auto;display:block}text{font:12px system-ui,sans-serif;fill:var(--soft)}
 .grid{stroke:var(--line);fill:none}.compute{fill:var(--compute)}.reduce{fill:var(--reduce)}.update{fill:var(--update)}
-.copy{fill:var(--copy)}.steal{fill:var(--steal)}.s0{stroke:var(--compute)}.s1{stroke:var(--steal)}.s2{stroke:var(--reduce)}
+.copy{fill:var(--copy)}.steal{fill:var(--steal)}.s0{stroke:var(--compute)}.s1{stroke:var(--steal)}.s2{stroke:var(--reduce)}.s3{stroke:var(--update)}.s4{stroke:var(--copy)}.dashed{stroke-dasharray:6 4}.dotted{stroke-dasharray:2 4}
 .curve{fill:none;stroke-width:2}.key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 1em}
 )";
 
@@ -113,6 +113,7 @@ struct Range {
 
 std::string drawing(const ReportCurve& curve) {
   constexpr double kHeight = 240;
+  constexpr const char* kDashes[] = {"", "dashed", "dotted"};  // where there are more curves than colours
   Range x;
   Range y;
   bool first = true;
@@ -127,8 +128,8 @@ std::string drawing(const ReportCurve& curve) {
   const auto at_y = [&](double value) { return kHeight - 10 - (kHeight - 30) * y.place(value); };
   std::string svg = fmt::format("<h2>{}</h2>\n<p>", escaped(curve.title));
   for (std::size_t s = 0; s < curve.series.size(); ++s) {
-    constexpr const char* kKeys[] = {"compute", "steal", "reduce"};
-    svg += fmt::format("<span class=\"key\" style=\"background:var(--{})\"></span>{}", kKeys[s % 3],
+    constexpr const char* kKeys[] = {"compute", "steal", "reduce", "update", "copy"};
+    svg += fmt::format("<span class=\"key\" style=\"background:var(--{})\"></span>{}", kKeys[s % 5],
                        escaped(curve.series[s].first));
   }
   svg += fmt::format("</p>\n<svg viewBox=\"0 0 {} {}\" role=\"img\">\n", kWidth, kHeight + 20);
@@ -143,9 +144,9 @@ std::string drawing(const ReportCurve& curve) {
       path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", at_x(px), at_y(py));
       svg += fmt::format(
           "<circle class=\"curve s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{} {:.6g}: {:.6g}</title></circle>\n",
-          s % 3, at_x(px), at_y(py), escaped(curve.x_label), px, py);
+          s % 5, at_x(px), at_y(py), escaped(curve.x_label), px, py);
     }
-    svg += fmt::format("<path class=\"curve s{}\" d=\"{}\"/>\n", s % 3, path);
+    svg += fmt::format("<path class=\"curve s{} {}\" d=\"{}\"/>\n", s % 5, kDashes[s / 5 % 3], path);
   }
   return svg + fmt::format("<text x=\"{}\" y=\"{}\">{} (from {:.4g} to {:.4g}); vertical: {}</text></svg>\n", kLeft,
                            kHeight + 14, escaped(curve.x_label), x.low, x.high, escaped(curve.y_label));

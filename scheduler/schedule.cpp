@@ -130,8 +130,9 @@ std::string Schedule::name(StepTaskId id) const {
   if (!step_task.is_copy()) return graph_->name(step_task.task);
   const Datum& datum = graph_->datum(step_task.datum);
   const std::string& value = graph_->graph().value(datum.value).name;
-  const std::string instance =
-      datum.micro_batch == kWholeStep || graph_->micro_batches() == 1 ? value : fmt::format("{} [mb {}]", value, datum.micro_batch);
+  const std::string instance = datum.micro_batch == kWholeStep || graph_->micro_batches() == 1
+                                   ? value
+                                   : fmt::format("{} [mb {}]", value, datum.micro_batch);
   return fmt::format("copy {} {}>{}", instance, cluster_->memory(step_task.from).name,
                      cluster_->memory(step_task.to).name);
 }

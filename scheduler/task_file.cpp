@@ -18,8 +18,6 @@
 namespace skua {
 namespace {
 
-constexpr const char* kAnyDevice = "device";
-
 double number_in(std::string_view text, const std::string& what) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -133,7 +133,13 @@ Cluster timed_cluster(int devices) {
   return Cluster(fmt::format("{} devices", devices), std::move(specs), std::move(memories), std::move(links));
 }
 
-TimedProblem::TimedProblem(const TimedGraph& timed) {
+double TimedTask::seconds_on(const std::string& device_kind) const {
+  const auto here = seconds.find(device_kind);
+  const auto any = here != seconds.end() ? here : seconds.find(kAnyDevice);
+  return any != seconds.end() ? any->second : std::numeric_limits<double>::infinity();
+}
+
+TimedProblem::TimedProblem(const TimedGraph& timed, const Cluster& cluster) {
   static const bool registered = (register_task_op(), true);
   (void)registered;
   check_tasks(timed);
@@ -143,10 +149,6 @@ TimedProblem::TimedProblem(const TimedGraph& timed) {
   for (std::size_t e = 0; e < timed.edges.size(); ++e) {
     makes[timed.edges[e].from].push_back(e);
     for (const std::size_t to : timed.edges[e].to) reads[to].push_back(e);
-  }
-  std::set<std::string> kinds;
-  for (const TimedTask& task : timed.tasks) {
-    for (const auto& [kind, seconds] : task.seconds) kinds.insert(kind);
   }
   std::vector<ValueId> values(timed.edges.size());
   for (const std::size_t i : topological_order(timed)) {
@@ -167,11 +169,9 @@ TimedProblem::TimedProblem(const TimedGraph& timed) {
     const Task& task = tasks.task(TaskId(static_cast<std::int64_t>(i)));
     const auto position = static_cast<std::size_t>(graph.node(task.node).op.attributes.integer("task"));
     positions.push_back(position);
-    const std::map<std::string, double>& seconds = timed.tasks[position].seconds;
-    for (const std::string& kind : kinds) {
-      const auto found = seconds.find(kind);
-      costs.set(tasks.cost_keys()[task.cost_key.index()].signature, kind,
-                found != seconds.end() ? found->second : std::numeric_limits<double>::infinity());
+    const std::string& signature = tasks.cost_keys()[task.cost_key.index()].signature;
+    for (const DeviceSpec& device : cluster.devices()) {
+      costs.set(signature, device.kind, timed.tasks[position].seconds_on(device.kind));
     }
   }
 }

@@ -191,7 +191,7 @@ CLI::App& add_bench(CLI::App& bench, const std::string& name, const std::string&
 }  // namespace
 
 void add_bench_command(CLI::App& program) {
-  CLI::App& bench = *program.add_subcommand("bench", "Measure on this machine");
+  CLI::App& bench = *program.add_subcommand("bench", "Measure on this machine, or simulate");
   bench.require_subcommand(1);
   const auto options = std::make_shared<Options>();
   CLI::App& first = add_bench(bench, "speedup", "Steps on several devices against the first count", options);
@@ -200,6 +200,7 @@ void add_bench_command(CLI::App& program) {
   add_bench(bench, "fidelity", "The simulator's prediction against the measured step", options).callback([options] {
     fidelity(*options);
   });
+  add_bench_policies_command(bench);
 }
 
 }  // namespace skua::cli

@@ -8,6 +8,10 @@
 
 namespace skua::cli {
 
+double gap_percent(double value, double bound) {
+  return value > bound * (1 + 1e-12) ? (value / bound - 1) * 100 : 0;
+}
+
 nlohmann::json placements_json(const Plan& plan, const TaskGraph& tasks, const Cluster& cluster) {
   nlohmann::json list = nlohmann::json::array();
   for (std::size_t i = 0; i < plan.placements.size(); ++i) {

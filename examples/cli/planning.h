@@ -22,6 +22,8 @@ struct PlanRequest {
   std::string profile;
 };
 
+// How far `value` is above `bound`, but for rounding.
+[[nodiscard]] double gap_percent(double value, double bound);
 // By task: its name, device and priority.
 [[nodiscard]] nlohmann::json placements_json(const Plan& plan, const TaskGraph& tasks, const Cluster& cluster);
 // By device: bytes of its memory's arena.
@@ -40,7 +42,7 @@ class PlannedStep {
   [[nodiscard]] const Schedule& schedule() const { return *schedule_; }
   [[nodiscard]] const CostTable& costs() const { return *costs_; }
   [[nodiscard]] double gap_percent(double makespan_seconds) const {
-    return (makespan_seconds / lower_bound_ - 1) * 100;
+    return cli::gap_percent(makespan_seconds, lower_bound_);
   }
 
   // What `plan` and `simulate` give alike, for one makespan.

@@ -42,11 +42,6 @@ struct Scheduled {
   nlohmann::json figures;
 };
 
-// How far `value` is above `bound`, which is as good where both are 0.
-double gap_percent(double value, double bound) {
-  return value > bound ? (value / bound - 1) * 100 : 0;
-}
-
 Scheduled least_makespan(const ScheduleOptions& options, const TimedProblem& problem, const TaskGraph& tasks,
                          const Cluster& cluster) {
   Scheduled result;
@@ -56,6 +51,12 @@ Scheduled least_makespan(const ScheduleOptions& options, const TimedProblem& pro
                     {"makespan_seconds", result.plan.predicted_seconds},
                     {"lower_bound", bound},
                     {"gap_percent", gap_percent(result.plan.predicted_seconds, bound)}};
+  // Storage that is used again would hold tasks back: it is laid out beside the schedule that is simulated.
+  const CostTable costs(tasks, cluster, problem.costs);
+  Schedule schedule(tasks, cluster, result.plan);
+  const StepTrace trace = simulate(schedule, costs);
+  const MemoryPlan memory(schedule, trace, plain_sizes(schedule), false);
+  result.figures["peak_bytes"] = peak_bytes_json(memory, cluster);
   return result;
 }
 
@@ -73,6 +74,12 @@ Scheduled least_max_load(const TimedGraph& timed, const TimedProblem& problem, c
   const CostTable costs(tasks, cluster, problem.costs);
   plan.predicted_seconds = simulate(Schedule(tasks, cluster, plan), costs).seconds;
   nlohmann::json loads = nlohmann::json::object();
+  nlohmann::json bytes = nlohmann::json::object();
+  for (const DeviceSpec& device : cluster.devices()) bytes[device.name] = 0.0;
+  for (std::size_t t = 0; t < timed.tasks.size(); ++t) {
+    nlohmann::json& there = bytes[cluster.device(split.devices[t]).name];
+    there = there.get<double>() + timed.tasks[t].resident_bytes;
+  }
   const std::vector<double> by_device = device_loads(timed, cluster, split.devices);
   for (std::size_t d = 0; d < by_device.size(); ++d) loads[cluster.devices()[d].name] = by_device[d];
   result.figures = {{"policy", plan.policy},
@@ -80,7 +87,8 @@ Scheduled least_max_load(const TimedGraph& timed, const TimedProblem& problem, c
                     {"lower_bound", split.pipeline_bound},
                     {"gap_percent", gap_percent(split.max_load, split.pipeline_bound)},
                     {"lower_bound_of_any_split", split.bound},
-                    {"loads", loads}};
+                    {"loads", loads},
+                    {"peak_bytes", bytes}};
   return result;
 }
 
@@ -108,7 +116,7 @@ void schedule_file(const ScheduleOptions& options) {
   expect_writable("--gantt", options.gantt);
   const TimedGraph timed = load_timed_graph(options.file);
   const Cluster cluster = cluster_for(options, timed);
-  const TimedProblem problem(timed);
+  const TimedProblem problem(timed, cluster);
   const TaskGraph tasks(problem.graph, 1);
   const bool makespan = options.objective == "makespan";
   if (makespan && std::any_of(timed.tasks.begin(), timed.tasks.end(), [](const TimedTask& t) { return t.backward; })) {
@@ -139,9 +147,6 @@ void schedule_file(const ScheduleOptions& options) {
     for (const auto& row : rows) page.figures.emplace_back(row[0], row[1]);
     write_report(page, &schedule, &trace, options.gantt);
   }
-  // Storage that is used again would hold tasks back: it is laid out once the makespan is known.
-  const MemoryPlan memory(schedule, trace, plain_sizes(schedule), false);
-  figures["peak_bytes"] = peak_bytes_json(memory, cluster);
   if (options.json) return print_json(figures);
   print_table(rows);
 }

@@ -5,8 +5,8 @@ namespace skua::test {
 namespace {
 
 TEST(Command, EverySubcommandExplainsItself) {
-  for (const char* name :
-       {"", "devices", "policies", "train", "plan", "simulate", "bench", "bench speedup", "bench fidelity"}) {
+  for (const char* name : {"", "devices", "policies", "train", "plan", "simulate", "schedule", "bench", "bench speedup",
+                           "bench fidelity", "bench policies"}) {
     const Outcome outcome = skua(std::string(name) + " --help");
     EXPECT_EQ(outcome.status, 0) << name;
     EXPECT_NE(outcome.out.find("--help"), std::string::npos) << name;

@@ -128,7 +128,7 @@ TEST(Exact, EqualsTheBestOfAllSchedulesAndNoPolicyIsBelowIt) {
     const double slow = random.below(2) == 0 ? 1 : 2;
     const double least = AllSchedules(graph, devices).least_makespan(slow);
     const SmallProblem small(graph, devices, slow);
-    const TimedProblem problem(small.timed);
+    const TimedProblem problem(small.timed, small.cluster);
     const TaskGraph tasks(problem.graph, 1);
     for (const PolicyInfo& info : policies()) {
       if (info.name == "replay") continue;
@@ -171,7 +171,7 @@ TEST(StrictOrder, DevicesWaitForTheNextTaskOfTheirOrder) {
   TimedGraph graph;
   graph.tasks = {{"a", {{"device", 1}}}, {"b", {{"device", 5}}}, {"c", {{"device", 1}}}};
   graph.edges = {{0, {2}, kTimedBytesPerSecond}};
-  const TimedProblem problem(graph);
+  const TimedProblem problem(graph, timed_cluster(4));
   const TaskGraph tasks(problem.graph, 1);
   const Cluster cluster = timed_cluster(2);
   const CostTable costs(tasks, cluster, problem.costs);
@@ -196,7 +196,7 @@ TEST(Auto, IsNeverWorseThanItsMembersWhereHeftIsMisled) {
     graph.edges.push_back({i, {kFan + 1}, 50 * kTimedBytesPerSecond});
   }
   graph.tasks.push_back({"sink", {{"device", 1}}});
-  const TimedProblem problem(graph);
+  const TimedProblem problem(graph, timed_cluster(4));
   const TaskGraph tasks(problem.graph, 1);
   const Cluster cluster = timed_cluster(4);
   const double single = plan_with("single", tasks, cluster, problem.costs).predicted_seconds;
@@ -209,10 +209,10 @@ TEST(Auto, IsNeverWorseThanItsMembersWhereHeftIsMisled) {
 TEST(Exact, RefusesLargeGraphsAndTasksThatNoDeviceCanRun) {
   TimedGraph graph;
   for (int i = 0; i < 10'001; ++i) graph.tasks.push_back({fmt::format("t{}", i), {{"device", 1}}});
-  const TimedProblem large(graph);
+  const TimedProblem large(graph, timed_cluster(2));
   const TaskGraph tasks(large.graph, 1);
   EXPECT_THROW((void)plan_with("exact", tasks, timed_cluster(2), large.costs), std::invalid_argument);
-  const TimedProblem foreign(TimedGraph{{{"t", {{"gpu", 1}}}, {"u", {{"device", 1}}}}, {}, {}});
+  const TimedProblem foreign(TimedGraph{{{"t", {{"gpu", 1}}}, {"u", {{"device", 1}}}}, {}, {}}, timed_cluster(2));
   const TaskGraph two(foreign.graph, 1);
   for (const char* name :
        {"single", "round_robin", "greedy", "heft", "cpop", "peft", "etf", "m_etf", "exact", "auto"}) {

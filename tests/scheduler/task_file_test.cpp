@@ -14,7 +14,7 @@ namespace {
 
 void expect_refused(const std::string& text, const std::string& form, const std::string& part) {
   try {
-    (void)TimedProblem(parse_timed_graph(text, form));
+    (void)TimedProblem(parse_timed_graph(text, form), timed_cluster(2));
     ADD_FAILURE() << "took " << text;
   } catch (const std::invalid_argument& error) {
     EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what() << "\n" << text;
@@ -139,7 +139,7 @@ TEST(TaskFile, BecomesAProblemThatPoliciesPlan) {
   TimedGraph graph;
   graph.tasks = {{"c", {{"device", 3}}}, {"b", {{"device", 2}}}, {"a", {{"device", 1}}}};
   graph.edges = {{1, {0}, 8}, {2, {1}, 8}};
-  const TimedProblem problem(graph);
+  const TimedProblem problem(graph, timed_cluster(4));
   EXPECT_EQ(problem.positions, (std::vector<std::size_t>{2, 1, 0}));
   const TaskGraph tasks(problem.graph, 1);
   EXPECT_EQ(tasks.name(TaskId(0)), "a");

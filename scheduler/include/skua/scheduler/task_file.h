@@ -12,12 +12,16 @@
 
 namespace skua {
 
+inline constexpr const char* kAnyDevice = "device";
+
 struct TimedTask {
   std::string name;                       // unique
-  std::map<std::string, double> seconds;  // by device kind; kinds that are missing cannot run it
+  std::map<std::string, double> seconds;  // by device kind; kAnyDevice: on all kinds that have no time of their own
   double resident_bytes = 0;              // weights: in its device's memory throughout
   int group = -1;         // tasks of one group (0 or more) run on one device; max-load alone knows groups
   bool backward = false;  // of a training step; goes where the forward task of its group goes
+
+  [[nodiscard]] double seconds_on(const std::string& device_kind) const;  // infinity where they cannot run it
 };
 
 // What one task makes and others read. At least 4 bytes; more are rounded up to a multiple of 4.
@@ -36,7 +40,7 @@ struct TimedGraph {
 // By file name: ".stg" (standard task graph set: number, time, predecessors), ".dot" or ".gv" (`weight` of a node in
 // seconds, of an edge in seconds of a copy), else JSON: the project's own (docs/task-graphs.md) or, where it has
 // "maxFPGAs", a workload of Tarnawski et al., "Efficient algorithms for device placement of DNN graph operators",
-// NeurIPS 2020. Times without a unit are seconds, and tasks without a kind run on the kind "device". Throws
+// NeurIPS 2020. Times without a unit are seconds, and tasks without a kind run on any device. Throws
 // std::invalid_argument naming the file and what is wrong with it.
 [[nodiscard]] TimedGraph load_timed_graph(const std::string& path);
 
@@ -51,9 +55,10 @@ inline constexpr double kTimedBytesPerSecond = 1e9;  // a second of copying is s
 
 // For policies: a node "task" each (smallest position first where the order is free), one value per edge, resident
 // bytes as parameters. Throws std::invalid_argument naming the task: no tasks, a doubled name, a time or size that is
-// negative or not finite, no kind, an edge to a task that is not there, a cycle.
+// negative or not finite, no time, an edge to a task that is not there, a cycle.
 struct TimedProblem {
-  explicit TimedProblem(const TimedGraph& timed);
+  // Times on the devices of the cluster.
+  TimedProblem(const TimedGraph& timed, const Cluster& cluster);
   Graph graph;
   CostModel costs;
   std::vector<std::size_t> positions;  // in the list of tasks, by task id

@@ -1,0 +1,96 @@
+// skua schedule and skua bench policies, from the outside.
+#include <fstream>
+
+#include "cli/command.h"
+
+namespace skua::test {
+namespace {
+
+// a (2 s) before b (3 s) and c (4 s): on two devices 6 s, on one 9 s.
+void write_fork(const std::string& path) {
+  std::ofstream(path) << "digraph { a [weight=2] b [weight=3] c [weight=4] a -> b a -> c }";
+}
+
+TEST(ScheduleCommand, GivesMakespanBoundAndGap) {
+  const Folder folder("schedule");
+  write_fork(folder / "fork.dot");
+  const nlohmann::json two =
+      skua("schedule " + folder / "fork.dot" + " --json --placements --policy exact --gantt " + folder / "g.svg")
+          .json();
+  EXPECT_NEAR(two.at("makespan_seconds"), 6, 1e-6);
+  EXPECT_NEAR(two.at("lower_bound"), 6, 1e-6);
+  EXPECT_NEAR(two.at("gap_percent"), 0, 1e-6);
+  EXPECT_EQ(two.at("policy"), "exact");
+  EXPECT_EQ(two.at("simulated"), true);
+  EXPECT_EQ(two.at("valid"), true);
+  EXPECT_EQ(two.at("tasks"), 3);
+  ASSERT_EQ(two.at("placements").size(), 3U);
+  EXPECT_EQ(two.at("placements")[0].at("task"), "a");
+  EXPECT_NE(two.at("placements")[1].at("device"), two.at("placements")[2].at("device"));
+  EXPECT_EQ(content_of(folder / "g.svg").rfind("<svg xmlns=", 0), 0U);
+  const nlohmann::json one =
+      skua("schedule " + folder / "fork.dot" + " --json --devices 1 --gantt " + folder / "g.html").json();
+  EXPECT_NEAR(one.at("makespan_seconds"), 9, 1e-6);
+  EXPECT_EQ(content_of(folder / "g.html").rfind("<!doctype html>", 0), 0U);
+  EXPECT_NE(skua("schedule " + folder / "fork.dot").out.find("makespan"), std::string::npos);
+}
+
+TEST(ScheduleCommand, SplitsPipelines) {
+  const Folder folder("max_load");
+  const auto node = [](int id) {
+    return R"({"supportedOnFpga":1,"cpuLatency":30,"fpgaLatency":3,"isBackwardNode":0,"size":0,"id":)" +
+           std::to_string(id) + "}";
+  };
+  std::ofstream(folder / "w.json")
+      << R"({"maxSizePerFPGA":1,"maxFPGAs":2,"maxCPUs":1,"nodes":[)" << node(1) << "," << node(2) << "," << node(3)
+      << R"(],"edges":[{"sourceId":1,"destId":2,"cost":1},{"sourceId":2,"destId":3,"cost":2}]})";
+  const nlohmann::json split = skua("schedule " + folder / "w.json" + " --objective max-load --json").json();
+  EXPECT_NEAR(split.at("max_load"), 7, 1e-5);  // 1 | 2, 3: two times, and 1 in
+  EXPECT_NEAR(split.at("lower_bound"), 7, 1e-5);
+  EXPECT_NEAR(split.at("loads").at("cpu:0"), 0, 1e-9);
+  EXPECT_NE(skua("schedule " + folder / "w.json" + " --objective max-load").out.find("of pipelines"),
+            std::string::npos);
+}
+
+TEST(ScheduleCommand, BadInputIsRefused) {
+  const Folder folder("schedule_bad");
+  write_fork(folder / "fork.dot");
+  expect_refused("schedule missing.stg", {"missing.stg"});
+  expect_refused("schedule " + folder / "fork.dot" + " --devices 0", {"--devices"});
+  expect_refused("schedule " + folder / "fork.dot" + " --devices 2 --cluster cpu:2", {"both"});
+  expect_refused("schedule " + folder / "fork.dot" + " --policy best", {"'best'"});
+  expect_refused("schedule " + folder / "fork.dot" + " --objective profit", {"profit"});
+  std::ofstream(folder / "gpu.json") << R"({"tasks":[{"name":"a","secondsByKind":{"gpu":1}}]})";
+  expect_refused("schedule " + folder / "gpu.json" + " --cluster cpu:2", {"[a]", "cpu:2"});
+  std::ofstream(folder / "cycle.dot") << "digraph { node [weight=1] a -> b -> a }";
+  expect_refused("schedule " + folder / "cycle.dot", {"cycle"});
+}
+
+TEST(BenchPolicies, GivesATableOfSimulatedSteps) {
+  const Folder folder("bench_policies");
+  const nlohmann::json table = skua(
+                                   "bench policies --models mnist_cnn --clusters cpu:1,cpu:2 --policies "
+                                   "single,heft,1f1b --micro-batches 2 --json --csv " +
+                                   folder / "t.csv" + " --report " + folder / "t.html")
+                                   .json();
+  ASSERT_EQ(table.at("results").size(), 6U);
+  EXPECT_EQ(table.at("simulated"), true);
+  for (const auto& row : table.at("results")) {
+    EXPECT_GE(row.at("gap_percent"), 0);
+    if (row.at("policy") == "single") {
+      EXPECT_EQ(row.at("speedup"), 1);
+    }
+    if (row.at("cluster") == "cpu:2" && row.at("policy") == "heft") {
+      EXPECT_GT(row.at("speedup"), 1.5);
+    }
+  }
+  const std::string csv = content_of(folder / "t.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 7);
+  EXPECT_NE(content_of(folder / "t.html").find("Speed-up of mnist_cnn, simulated"), std::string::npos);
+  expect_refused("bench policies --models nope", {"'nope'"});
+  expect_refused("bench policies --clusters nope", {"nope"});
+  expect_refused("bench policies --policies nope", {"'nope'"});
+}
+
+}  // namespace
+}  // namespace skua::test
