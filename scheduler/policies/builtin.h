@@ -18,6 +18,8 @@ namespace skua {
 [[nodiscard]] std::unique_ptr<Policy> make_peft_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_etf_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_m_etf_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_annealing_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_genetic_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_exact_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_replay_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_auto_policy(const PolicyOptions& options);

@@ -11,7 +11,7 @@ namespace skua {
 namespace {
 
 constexpr std::size_t kMostTasks = 10'000;  // the search goes as deep
-constexpr double kVisitsPerSecond = 5e6;  // of tasks, in all nodes of the search tree: the same plan on any machine
+constexpr double kVisitsPerSecond = 5e6;    // of tasks, in all nodes of the search tree: the same plan on any machine
 
 // Branch and bound over the orders in which tasks can start: each is appended to a device's order, never before the
 // task appended last, so that every schedule without needless idle time is met once. Copies run beside everything else,

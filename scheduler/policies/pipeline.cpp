@@ -1,88 +1,13 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <stdexcept>
 
-#include "builtin.h"
+#include "anchors.h"
 
 namespace skua {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-// For every node the forward node whose stage it shares, as a position among the forward nodes: a backward node,
-// named "<node>.<suffix>", that of its forward node, others (seeds, sums of gradients, zeros) that of what reads them,
-// else of what they read. None for nodes of the update phase.
-class Anchors {
- public:
-  explicit Anchors(const Graph& graph) : graph_(graph), anchors_(graph.node_count(), kNone) {
-    std::map<std::string, std::size_t> positions;
-    for (std::size_t n = 0; n < graph.node_count(); ++n) {
-      const Node& node = graph.nodes()[n];
-      if (node.phase != Phase::kForward) continue;
-      anchors_[n] = forward_.size();
-      positions.emplace(node.name, forward_.size());
-      forward_.push_back(n);
-    }
-    if (forward_.empty()) throw std::invalid_argument("[policy gpipe] expected a step with forward nodes, got none");
-    for (std::size_t n = 0; n < graph.node_count(); ++n) {
-      const Node& node = graph.nodes()[n];
-      if (node.phase == Phase::kBackward) anchors_[n] = by_name(node.name, positions);
-    }
-    for (std::size_t n = graph.node_count(); n-- > 0;) {
-      if (graph.nodes()[n].phase == Phase::kBackward && anchors_[n] == kNone) anchors_[n] = by_readers(n);
-    }
-    for (std::size_t n = 0; n < graph.node_count(); ++n) {
-      if (graph.nodes()[n].phase == Phase::kBackward && anchors_[n] == kNone) anchors_[n] = by_inputs(n);
-    }
-  }
-
-  [[nodiscard]] std::size_t count() const { return forward_.size(); }
-  [[nodiscard]] std::size_t of(NodeId node) const { return anchors_[node.index()]; }
-  // Of the first forward node that reads it; kNone where none does.
-  [[nodiscard]] std::size_t of_reader(ValueId value) const {
-    for (std::size_t i = 0; i < forward_.size(); ++i) {
-      const auto& inputs = graph_.nodes()[forward_[i]].inputs;
-      if (std::find(inputs.begin(), inputs.end(), value) != inputs.end()) return i;
-    }
-    return kNone;
-  }
-
-  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-
- private:
-  static std::size_t by_name(std::string name, const std::map<std::string, std::size_t>& positions) {
-    for (std::size_t dot = name.rfind('.'); dot != std::string::npos; dot = name.rfind('.')) {
-      name.resize(dot);
-      const auto found = positions.find(name);
-      if (found != positions.end()) return found->second;
-    }
-    return kNone;
-  }
-  std::size_t by_readers(std::size_t n) const {
-    for (const ValueId output : graph_.nodes()[n].outputs) {
-      for (std::size_t reader = n + 1; reader < anchors_.size(); ++reader) {
-        const auto& inputs = graph_.nodes()[reader].inputs;
-        if (anchors_[reader] == kNone || std::find(inputs.begin(), inputs.end(), output) == inputs.end()) continue;
-        return anchors_[reader];
-      }
-    }
-    return kNone;
-  }
-  std::size_t by_inputs(std::size_t n) const {
-    for (const ValueId input : graph_.nodes()[n].inputs) {
-      const NodeId producer = graph_.value(input).producer;
-      if (producer.valid() && anchors_[producer.index()] != kNone) return anchors_[producer.index()];
-    }
-    return count() - 1;
-  }
-
-  const Graph& graph_;
-  std::vector<std::size_t> anchors_;
-  std::vector<std::size_t> forward_;  // nodes
-};
 
 // Runs of forward nodes on the devices in turn, so that the slowest stage or border between two takes least for one
 // micro-batch, forward and backward. By forward node its stage. The dynamic programme over borders is that of
@@ -179,9 +104,10 @@ class Pipeline final : public Policy {
       Placement& placement = plan.placements[i];
       const double within_turn = static_cast<double>(i) / static_cast<double>(tasks.task_count());
       if (task.kind != TaskKind::kCompute) {
-        placement = {task.kind == TaskKind::kReduce ? left_operand_device(tasks, plan, id)
-                                                    : update_device(tasks, plan, id, anchors, stages, devices),
-                     -after_all - within_turn};
+        const std::size_t anchor = task.kind == TaskKind::kUpdate ? anchors.of_update(tasks, id) : Anchors::kNone;
+        placement = {
+            anchor != Anchors::kNone ? devices[stages[anchor]] : producer_device(tasks, plan, id, devices.front()),
+            -after_all - within_turn};
         continue;
       }
       const std::size_t stage = stages[anchors.of(task.node)];
@@ -198,21 +124,6 @@ class Pipeline final : public Policy {
     std::map<std::size_t, std::size_t> numbers;
     for (std::size_t& stage : stages) stage = numbers.emplace(stage, numbers.size()).first->second;
     return numbers.size();
-  }
-
-  // Where the parameter or state is read forward, else where the first input is made.
-  static DeviceId update_device(const TaskGraph& tasks, const Plan& plan, TaskId id, const Anchors& anchors,
-                                const std::vector<std::size_t>& stages, const std::vector<DeviceId>& devices) {
-    for (const DatumId input : tasks.inputs(id)) {
-      const Datum& datum = tasks.datum(input);
-      const std::size_t anchor = datum.producer.valid() ? Anchors::kNone : anchors.of_reader(datum.value);
-      if (anchor != Anchors::kNone) return devices[stages[anchor]];
-    }
-    for (const DatumId input : tasks.inputs(id)) {
-      const TaskId producer = tasks.datum(input).producer;
-      if (producer.valid()) return plan.placements[producer.index()].device;
-    }
-    return devices.front();
   }
 
   Turn turn_;

@@ -102,7 +102,7 @@ TEST_P(ModelKinds, BitsDoNotDependOnDevicesPolicyOrStealing) {
       for (const std::string& stealing : steal_rule_names()) {
         EXPECT_EQ(trained({.devices = devices,
                            .policy = policy.name,
-                           .plan_seconds = 0.1,
+                           .plan_seconds = 0.01,
                            .stealing = stealing,
                            .micro_batches = 4}),
                   expected)

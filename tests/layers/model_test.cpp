@@ -122,7 +122,7 @@ TEST(Model, BitsDoNotDependOnDevicesPolicyOrStealing) {
       for (const std::string& stealing : steal_rule_names()) {
         EXPECT_EQ(trained_hash({.devices = devices,
                                 .policy = policy.name,
-                                .plan_seconds = 0.1,
+                                .plan_seconds = 0.01,
                                 .stealing = stealing,
                                 .micro_batches = 4}),
                   expected)

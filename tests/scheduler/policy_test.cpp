@@ -33,7 +33,7 @@ TEST(Policies, PlansAreValidAndTheSameEachTime) {
     const Cluster cluster = random_cluster(random);
     const double bound = lower_bound_seconds(CostTable(graph, cluster, CostModel()));
     for (const std::string& name : planners()) {
-      const PolicyOptions options{"", 1};
+      const PolicyOptions options{"", 0.05};
       const Plan plan = plan_with(name, graph, cluster, CostModel(), options);
       validate(plan, graph, cluster);
       EXPECT_EQ(plan, plan_with(name, graph, cluster, CostModel(), options)) << name;
@@ -223,7 +223,7 @@ class Constant final : public Policy {
 TEST(Policies, TheRegistryTakesNewOnesAndNamesWhatItKnows) {
   EXPECT_EQ(message_of([] { (void)make_policy("best"); }),
             "[policy] expected one of single, round_robin, data_parallel, gpipe, 1f1b, greedy, heft, cpop, peft, etf, m_etf, "
-            "exact, replay, auto, got 'best'");
+            "annealing, genetic, exact, replay, auto, got 'best'");
   register_policy({"constant", "for this test", [](const PolicyOptions&) { return std::make_unique<Constant>(); }});
   const TaskGraph graph(training_graph(sgd(0)), 1);
   const Cluster cluster = make_cluster("cpu:2");

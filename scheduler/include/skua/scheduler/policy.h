@@ -24,7 +24,7 @@ class Policy {
 
 struct PolicyOptions {
   std::string plan_file;  // replay: the plan to follow
-  // auto, exact: time budget, about: they count what they look at, so that a plan does not depend on the machine.
+  // annealing, genetic, exact, auto: time budget, about: they count what they look at, so that a plan does not depend on the machine.
   double plan_seconds = 10;
 };
 

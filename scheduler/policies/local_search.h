@@ -1,0 +1,56 @@
+// What searches over plans share: where they begin, the moves, and what a plan is worth.
+#pragma once
+
+#include <limits>
+
+#include "anchors.h"
+#include "skua/graph/random.h"
+
+namespace skua {
+
+struct ScoredPlan {
+  Plan plan;
+  double seconds = std::numeric_limits<double>::infinity();  // simulated
+};
+
+// Counts the work of simulations against a budget, so that a search ends in the same place on any machine.
+class SearchSpace {
+ public:
+  SearchSpace(const CostTable& costs, double budget_seconds);
+
+  // Plans of the policies that are no searches and serve this graph, those that fit in memory, the best first. Throws
+  // std::invalid_argument where none fits.
+  [[nodiscard]] std::vector<ScoredPlan> beginnings(const CostModel& model);
+  // Simulated seconds, whether the plan fits in memory or not.
+  [[nodiscard]] double seconds(const Plan& plan);
+  [[nodiscard]] bool fits(const Plan& plan);
+  // Moves a rectangle of neighbouring layers and micro-batches to one device, or the updates of neighbouring layers;
+  // exchanges two micro-batches, or the turns of two tasks of one device.
+  void move(Plan& plan, Random& random) const;
+  // Layers, or micro-batches, of `other` in place of those of `plan`.
+  void cross(Plan& plan, const Plan& other, Random& random) const;
+  // How much of the budget is spent, from 0 to 1.
+  [[nodiscard]] double spent() const { return work_ / budget_; }
+  // Whether nothing better than `seconds` is possible.
+  [[nodiscard]] bool is_best(double seconds) const { return seconds <= bound_ * (1 + 1e-9); }
+
+ private:
+  void move_rectangle(Plan& plan, Random& random) const;
+  void move_updates(Plan& plan, Random& random) const;
+  void exchange_micro_batches(Plan& plan, Random& random) const;
+  void exchange_turns(Plan& plan, Random& random) const;
+  void put(Plan& plan, TaskId task, DeviceId device) const;  // where the device can run it
+  void keep_sums_in_place(Plan& plan) const;
+
+  const CostTable& costs_;
+  const TaskGraph& graph_;
+  Anchors anchors_;
+  std::vector<std::vector<TaskId>> computes_;  // by layer and micro-batch
+  std::vector<std::vector<TaskId>> updates_;   // by layer
+  std::vector<TaskId> reduces_;
+  double bound_;
+  double budget_;  // of step tasks simulated
+  double work_ = 0;
+};
+
+}  // namespace skua
