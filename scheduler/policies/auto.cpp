@@ -7,13 +7,16 @@ namespace {
 
 // A plan on more devices, or a less regular one, must be better by so much.
 constexpr double kWorthwhile = 0.999;
+// A search gets so much of the budget, where the best plan is further from the lower bound.
+constexpr double kSearchShare = 0.05;
+constexpr double kNearBound = 1.01;
 constexpr double kPlacesPerSecond = 5e5;  // devices looked at for a task, about, the simulation of the plan included
 
 class Auto final : public Policy {
  public:
   explicit Auto(double budget_seconds) : budget_seconds_(budget_seconds) {}
 
-  // Single and data_parallel on all devices are always tried, the others while time is left.
+  // Single and data_parallel on all devices are always tried, the others while time is left, a search last.
   [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const override {
     const CostTable costs(graph, cluster, model);
     double spent_seconds = 0;
@@ -40,6 +43,10 @@ class Auto final : public Policy {
     }
     for (const char* name : {"heft", "peft", "cpop", "etf", "greedy", "1f1b", "gpipe"}) {
       if (devices.size() > 1 && in_time()) consider(make_policy(name)->make_plan(graph, cluster, model), name);
+    }
+    if (devices.size() > 1 && in_time() && best_seconds > lower_bound_seconds(costs) * kNearBound) {
+      const PolicyOptions options{"", budget_seconds_ * kSearchShare};
+      consider(make_policy("genetic", options)->make_plan(graph, cluster, model), "genetic");
     }
     return best;
   }

@@ -51,8 +51,8 @@ TEST(Policies, AutoIsNoWorseThanAnyOther) {
     const Graph step = attempt % 3 == 0 ? training_graph(sgd(0)) : random_dag(random);
     const TaskGraph graph(step, 1 + static_cast<int>(random.below(6)));
     const Cluster cluster = random_cluster(random);
-    const Plan automatic = plan_with("auto", graph, cluster, CostModel());
-    EXPECT_EQ(automatic, plan_with("auto", graph, cluster, CostModel()));
+    const Plan automatic = plan_with("auto", graph, cluster, CostModel(), {"", 0.2});
+    EXPECT_EQ(automatic, plan_with("auto", graph, cluster, CostModel(), {"", 0.2}));
     for (const char* name : {"single", "data_parallel", "heft", "cpop", "peft", "etf", "greedy"}) {
       // What was refused was less than 0.1 % better than the best so far, which can only have become better.
       EXPECT_LE(automatic.predicted_seconds * 0.999,
@@ -72,7 +72,7 @@ TEST(Policies, AutoUsesOneDeviceWhereMoreDoNotPay) {
                          {MemoryId(1), kHostMemory, 1e9, 1e-3},
                          {kHostMemory, MemoryId(2), 1e9, 1e-3},
                          {MemoryId(2), kHostMemory, 1e9, 1e-3}});
-  const Plan plan = plan_with("auto", graph, cluster, CostModel());
+  const Plan plan = plan_with("auto", graph, cluster, CostModel(), {"", 0.2});
   EXPECT_EQ(plan.policy, "auto (single)");
   std::set<DeviceId> used;
   for (const Placement& placement : plan.placements) used.insert(placement.device);
