@@ -160,7 +160,7 @@ TEST(Session, PoliciesGiveTheSameBits) {
       DeviceSet devices = make_cpu_devices(count);
       for (const PolicyInfo& policy : policies()) {
         if (policy.name == "replay") continue;
-        const Plan plan = plan_with(policy.name, problem.tasks, devices.cluster, CostModel());
+        const Plan plan = plan_with(policy.name, problem.tasks, devices.cluster, CostModel(), {"", 0.05});
         for (const std::string rule : {"none", "cost"}) {
           ASSERT_EQ(problem.train(devices, plan, rule), expected) << policy.name << " on " << count;
         }
