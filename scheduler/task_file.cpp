@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -274,17 +275,23 @@ Cluster partitioning_cluster(int accelerators, int cpus, double accelerator_byte
   return Cluster("accelerators behind a host", std::move(devices), std::move(memories), std::move(links));
 }
 
+int whole(const nlohmann::json& value) {
+  const double number = value.get<double>();
+  if (number >= 0 && number <= 1e9 && std::floor(number) == number) return static_cast<int>(number);
+  throw std::invalid_argument(fmt::format("expected a whole number from 0 to 1e9, got {:.40}", value.dump()));
+}
+
 bool flag(const nlohmann::json& value) {
   return value.is_boolean() ? value.get<bool>() : value.get<double>() != 0;
 }
 
 TimedGraph from_partitioning(const nlohmann::json& file) {
   TimedGraph graph;
-  graph.cluster = partitioning_cluster(file.at("maxFPGAs").get<int>(), file.at("maxCPUs").get<int>(),
+  graph.cluster = partitioning_cluster(whole(file.at("maxFPGAs")), whole(file.at("maxCPUs")),
                                        file.at("maxSizePerFPGA").get<double>());
-  std::map<std::int64_t, std::size_t> positions;
+  std::map<int, std::size_t> positions;
   for (const auto& node : file.at("nodes")) {
-    const auto id = node.at("id").get<std::int64_t>();
+    const int id = whole(node.at("id"));
     if (!positions.emplace(id, graph.tasks.size()).second) {
       throw std::invalid_argument(fmt::format("expected a new id, got {} again", id));
     }
@@ -294,10 +301,10 @@ TimedGraph from_partitioning(const nlohmann::json& file) {
     if (flag(node.at("supportedOnFpga"))) task.seconds.emplace("accelerator", node.at("fpgaLatency").get<double>());
     task.resident_bytes = node.at("size").get<double>();
     task.backward = flag(node.at("isBackwardNode"));
-    if (node.contains("colorClass")) task.group = node.at("colorClass").get<int>();
+    if (node.contains("colorClass")) task.group = whole(node.at("colorClass"));
   }
   const auto position = [&](const nlohmann::json& id) {
-    const auto found = positions.find(id.get<std::int64_t>());
+    const auto found = positions.find(whole(id));
     if (found != positions.end()) return found->second;
     throw std::invalid_argument(fmt::format("expected edges between nodes, got one of node {}", id.dump()));
   };

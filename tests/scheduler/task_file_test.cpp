@@ -131,6 +131,9 @@ TEST(TaskFile, ReadsPartitioningWorkloads) {
                  "one cost");
   expect_refused(head + R"("edges":[{"sourceId":1,"destId":2}]})", "json", "cost");
   expect_refused(R"({"maxFPGAs":"two"})", "json", "partitioning");
+  for (const std::string number : {"1e300", "-1", "1.5"}) {
+    expect_refused(R"({"maxFPGAs":)" + number + R"(,"maxCPUs":1,"maxSizePerFPGA":1})", "json", "whole number");
+  }
   expect_refused(R"({"maxFPGAs":0,"maxCPUs":0,"maxSizePerFPGA":1,"nodes":[],"edges":[]})", "json", "1 to 1024");
 }
 
