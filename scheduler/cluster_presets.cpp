@@ -25,68 +25,88 @@ constexpr double kSustainedMemory = 0.8;
 constexpr double kSustainedLink = 0.8;
 constexpr double kPcieLatency = 10e-6;
 constexpr double kNvlinkLatency = 5e-6;
+constexpr double kNetworkLatency = 10e-6;
 constexpr std::string_view kCpuPrefix = "cpu:";
 
-struct GpuMachine {
-  ClusterPreset preset;
-  int count;
+// Data sheet figures; float32, links per direction.
+struct GpuModel {
   std::string kind;
-  double flops_per_second;  // float32; this and all below: data sheet, links per direction
+  double flops_per_second;
   double bytes_per_second;
   double memory_bytes;
   double pcie_bytes_per_second;
   double nvlink_bytes_per_second;  // 0: none
 };
 
-// NVIDIA's data sheets "H100 Tensor Core GPU" (SXM) and "A100 80GB" (SXM, PCIe): both directions of NVLink together
-// move 900 and 600 GB/s, of PCIe 128 (gen5) and 64 GB/s (gen4).
+// NVIDIA's data sheets "H100 Tensor Core GPU" (SXM, PCIe), "H200 Tensor Core GPU" (SXM) and "A100 80GB" (SXM, PCIe):
+// both directions of NVLink together move 900 and 600 GB/s, of PCIe 128 (gen5) and 64 GB/s (gen4).
+const GpuModel kH100{"h100", 67e12, 3.35e12, 80e9, 64e9, 450e9};
+const GpuModel kH200{"h200", 67e12, 4.8e12, 141e9, 64e9, 450e9};
+const GpuModel kA100{"a100", 19.5e12, 2.039e12, 80e9, 32e9, 300e9};
+const GpuModel kH100Pcie{"h100-pcie", 51e12, 2e12, 80e9, 64e9, 0};
+const GpuModel kA100Pcie{"a100-pcie", 19.5e12, 1.935e12, 80e9, 32e9, 0};
+
+// InfiniBand NDR, a port of 400 Gb/s for every GPU: NVIDIA's "ConnectX-7" data sheet.
+constexpr double kNetworkBytesPerSecond = 50e9;
+
+struct GpuGroup {
+  const GpuModel* model;
+  int count;
+  int node = 0;  // the host's memory is node 0's
+};
+
+struct GpuMachine {
+  ClusterPreset preset;
+  std::vector<GpuGroup> groups;
+};
+
 const std::vector<GpuMachine>& gpu_machines() {
   static const std::vector<GpuMachine> machines = {
       {{"h100x8-nvlink", "8 H100 SXM with NVLink and PCIe gen5; a model after NVIDIA's H100 data sheet"},
-       8,
-       "h100",
-       67e12,
-       3.35e12,
-       80e9,
-       64e9,
-       450e9},
+       {{&kH100, 8}}},
+      {{"h200x8-nvlink", "8 H200 SXM with NVLink and PCIe gen5; a model after NVIDIA's H200 data sheet"},
+       {{&kH200, 8}}},
       {{"a100x8-nvlink", "8 A100 SXM 80 GB with NVLink and PCIe gen4; a model after NVIDIA's A100 data sheet"},
-       8,
-       "a100",
-       19.5e12,
-       2.039e12,
-       80e9,
-       32e9,
-       300e9},
+       {{&kA100, 8}}},
       {{"a100x4-pcie",
         "4 A100 PCIe 80 GB, linked through the host by PCIe gen4; a model after NVIDIA's A100 data sheet"},
-       4,
-       "a100-pcie",
-       19.5e12,
-       1.935e12,
-       80e9,
-       32e9,
-       0},
+       {{&kA100Pcie, 4}}},
+      {{"h100x4-a100x4-pcie",
+        "4 H100 PCIe and 4 A100 PCIe 80 GB, linked through the host; a model after NVIDIA's data sheets"},
+       {{&kH100Pcie, 4}, {&kA100Pcie, 4}}},
+      {{"2x-h100x4-nvlink",
+        "two nodes of 4 H100 SXM with NVLink, InfiniBand NDR between them; a model after NVIDIA's data sheets"},
+       {{&kH100, 4, 0}, {&kH100, 4, 1}}},
   };
   return machines;
 }
 
 Cluster gpu_cluster(const GpuMachine& machine) {
+  std::vector<GpuGroup> gpus;  // one each
+  for (const GpuGroup& group : machine.groups) {
+    gpus.insert(gpus.end(), static_cast<std::size_t>(group.count), {group.model, 1, group.node});
+  }
   std::vector<DeviceSpec> devices;
   std::vector<MemorySpec> memories{{"host", kGpuHostBytes}};
   std::vector<LinkSpec> links;
-  const double pcie = machine.pcie_bytes_per_second * kSustainedLink;
-  const double nvlink = machine.nvlink_bytes_per_second * kSustainedLink;
-  for (int i = 0; i < machine.count; ++i) {
+  for (std::size_t i = 0; i < gpus.size(); ++i) {
+    const GpuModel& model = *gpus[i].model;
     const std::string name = fmt::format("gpu:{}", i);
-    const MemoryId memory(i + 1);
-    memories.push_back({name, machine.memory_bytes});
-    devices.push_back({name, machine.kind, memory, machine.flops_per_second * kSustainedFlops,
-                       machine.bytes_per_second * kSustainedMemory, kLaunchSeconds, true});
-    links.push_back({kHostMemory, memory, pcie, kPcieLatency});
-    links.push_back({memory, kHostMemory, pcie, kPcieLatency});
-    for (int other = 0; nvlink > 0 && other < machine.count; ++other) {
-      if (other != i) links.push_back({memory, MemoryId(other + 1), nvlink, kNvlinkLatency});
+    const MemoryId memory(static_cast<std::int64_t>(i) + 1);
+    memories.push_back({name, model.memory_bytes});
+    devices.push_back({name, model.kind, memory, model.flops_per_second * kSustainedFlops,
+                       model.bytes_per_second * kSustainedMemory, kLaunchSeconds, true});
+    const bool remote = gpus[i].node != 0;
+    const double to_host = remote ? kNetworkBytesPerSecond : model.pcie_bytes_per_second;
+    const double host_latency = remote ? kNetworkLatency : kPcieLatency;
+    links.push_back({kHostMemory, memory, to_host * kSustainedLink, host_latency});
+    links.push_back({memory, kHostMemory, to_host * kSustainedLink, host_latency});
+    for (std::size_t other = 0; other < gpus.size(); ++other) {
+      const bool apart = gpus[other].node != gpus[i].node;
+      const double direct = apart ? kNetworkBytesPerSecond : model.nvlink_bytes_per_second;
+      if (other == i || direct == 0) continue;
+      links.push_back({memory, MemoryId(static_cast<std::int64_t>(other) + 1), direct * kSustainedLink,
+                       apart ? kNetworkLatency : kNvlinkLatency});
     }
   }
   return Cluster(machine.preset.name, std::move(devices), std::move(memories), std::move(links));

@@ -143,6 +143,16 @@ TEST(Cluster, GpuPresets) {
   const Cluster pcie = make_cluster("a100x4-pcie");
   EXPECT_EQ(pcie.device_count(), 4U);
   EXPECT_DOUBLE_EQ(gigabyte(pcie, 1, 2), gigabyte(pcie, 1, 0) + gigabyte(pcie, 0, 2));
+  const Cluster mixed = make_cluster("h100x4-a100x4-pcie");
+  EXPECT_EQ(mixed.device(DeviceId(3)).kind, "h100-pcie");
+  EXPECT_EQ(mixed.device(DeviceId(4)).kind, "a100-pcie");
+  EXPECT_DOUBLE_EQ(gigabyte(mixed, 0, 5), gigabyte(pcie, 0, 1));
+  EXPECT_LT(gigabyte(mixed, 0, 4), gigabyte(mixed, 0, 5));
+  const Cluster nodes = make_cluster("2x-h100x4-nvlink");
+  EXPECT_EQ(nodes.device_count(), 8U);
+  EXPECT_DOUBLE_EQ(gigabyte(nodes, 1, 4), gigabyte(h100, 1, 4));  // inside a node
+  EXPECT_GT(gigabyte(nodes, 4, 5), 8 * gigabyte(nodes, 1, 4));    // between nodes: 50 against 450 GB/s
+  EXPECT_DOUBLE_EQ(gigabyte(nodes, 0, 8), gigabyte(nodes, 1, 8));
   for (const ClusterPreset& preset : cluster_presets()) {
     EXPECT_FALSE(preset.description.empty());
     if (preset.name.starts_with("cpu:")) continue;
@@ -188,8 +198,8 @@ TEST(Cluster, DamagedFilesAreNamed) {
 TEST(Cluster, UnknownNamesListThePresets) {
   EXPECT_EQ(
       message_of([] { (void)make_cluster("h200"); }),
-      "[cluster h200] expected a preset (cpu:N, cpu:NxT, h100x8-nvlink, a100x8-nvlink, a100x4-pcie) or the path of "
-      "a cluster file, got neither");
+      "[cluster h200] expected a preset (cpu:N, cpu:NxT, h100x8-nvlink, h200x8-nvlink, a100x8-nvlink, a100x4-pcie, "
+      "h100x4-a100x4-pcie, 2x-h100x4-nvlink) or the path of a cluster file, got neither");
 }
 
 }  // namespace
