@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
+#include <deque>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <set>
 #include <stdexcept>
 #include <unordered_map>
@@ -54,13 +53,33 @@ struct BitsHash {
   }
 };
 
+// The latest item that is ready first, or the earliest. Without those in and behind circles.
+std::vector<std::size_t> topological_order(const std::vector<Item>& items, bool latest_first) {
+  std::vector<std::size_t> waits;
+  std::deque<std::size_t> ready;
+  for (const Item& item : items) {
+    waits.push_back(item.waits);
+    if (item.waits == 0) ready.push_back(waits.size() - 1);
+  }
+  std::vector<std::size_t> order;
+  while (!ready.empty()) {
+    const std::size_t item = latest_first ? ready.back() : ready.front();
+    latest_first ? ready.pop_back() : ready.pop_front();
+    order.push_back(item);
+    for (const std::size_t next : items[item].successors) {
+      if (--waits[next] == 0) ready.push_back(next);
+    }
+  }
+  return order;
+}
+
 class Problem {
  public:
   Problem(const TimedGraph& graph, const Cluster& cluster) : graph_(graph), cluster_(cluster) {
     make_classes();
     make_items();
     make_data();
-    order_items();
+    check_order();
   }
 
   [[nodiscard]] const std::vector<Item>& items() const { return items_; }
@@ -169,23 +188,15 @@ class Problem {
     }
   }
 
-  void order_items() const {
-    std::vector<std::size_t> waits;
-    std::vector<std::size_t> ready;
-    for (const Item& item : items_) {
-      waits.push_back(item.waits);
-      if (item.waits == 0) ready.push_back(waits.size() - 1);
-    }
-    for (std::size_t i = 0; i < ready.size(); ++i) {
-      for (const std::size_t next : items_[ready[i]].successors) {
-        if (--waits[next] == 0) ready.push_back(next);
-      }
-    }
-    if (ready.size() == items_.size()) return;
-    const auto stuck = std::find_if(waits.begin(), waits.end(), [](std::size_t n) { return n > 0; }) - waits.begin();
+  void check_order() const {
+    std::vector<bool> reached(items_.size(), false);
+    for (const std::size_t item : topological_order(items_, true)) reached[item] = true;
+    const auto stuck = std::find(reached.begin(), reached.end(), false);
+    if (stuck == reached.end()) return;
+    const Item& item = items_[static_cast<std::size_t>(stuck - reached.begin())];
     throw std::invalid_argument(
         fmt::format("[task {}] expected groups that do not wait for each other, got a circle with that of this task",
-                    graph_.tasks[items_[static_cast<std::size_t>(stuck)].tasks.front()].name));
+                    graph_.tasks[item.tasks.front()].name));
   }
 
   const TimedGraph& graph_;
@@ -379,30 +390,6 @@ class Programme {
   std::vector<Part> parts_;
 };
 
-// Orders of the items that go deep, or wide, first.
-std::vector<std::vector<std::size_t>> some_orders(const Problem& problem) {
-  const std::vector<Item>& items = problem.items();
-  std::vector<std::vector<std::size_t>> orders;
-  for (const bool deep : {true, false}) {
-    std::vector<std::size_t> waits;
-    std::vector<std::size_t> ready;
-    for (const Item& item : items) {
-      waits.push_back(item.waits);
-      if (item.waits == 0) ready.push_back(waits.size() - 1);
-    }
-    std::vector<std::size_t>& order = orders.emplace_back();
-    while (!ready.empty()) {
-      const std::size_t item = deep ? ready.back() : ready.front();
-      ready.erase(deep ? ready.end() - 1 : ready.begin());
-      order.push_back(item);
-      for (const std::size_t next : items[item].successors) {
-        if (--waits[next] == 0) ready.push_back(next);
-      }
-    }
-  }
-  return orders;
-}
-
 }  // namespace
 
 std::vector<double> device_loads(const TimedGraph& graph, const Cluster& cluster,
@@ -433,8 +420,8 @@ LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster) {
   split.bound = problem.bound();
   std::vector<DeviceId> devices;  // by item
   double least = kInfinity;
-  for (const std::vector<std::size_t>& order : some_orders(problem)) {
-    const ClosedSets sets = closed_sets_along(order);
+  for (const bool latest_first : {true, false}) {
+    const ClosedSets sets = closed_sets_along(topological_order(problem.items(), latest_first));
     Programme programme(problem, sets);
     const double found = programme.run(least);
     if (found < least) devices = programme.devices();

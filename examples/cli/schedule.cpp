@@ -60,12 +60,6 @@ Scheduled least_makespan(const ScheduleOptions& options, const TimedProblem& pro
                     {"makespan_seconds", result.plan.predicted_seconds},
                     {"lower_bound", bound},
                     {"gap_percent", gap_percent(result.plan.predicted_seconds, bound)}};
-  // Storage that is used again would hold tasks back: it is laid out beside the schedule that is simulated.
-  const CostTable costs(tasks, cluster, problem.costs);
-  Schedule schedule(tasks, cluster, result.plan);
-  const StepTrace trace = simulate(schedule, costs);
-  const MemoryPlan memory(schedule, trace, plain_sizes(schedule), false);
-  result.figures["peak_bytes"] = peak_bytes_json(memory, cluster);
   return result;
 }
 
@@ -82,8 +76,6 @@ Scheduled least_max_load(const TimedGraph& timed, const TimedProblem& problem, c
   for (std::size_t i = 0; i < tasks.task_count(); ++i) {
     plan.placements.push_back({split.devices[problem.positions[i]], -static_cast<double>(i)});
   }
-  const CostTable costs(tasks, cluster, problem.costs);
-  plan.predicted_seconds = simulate(Schedule(tasks, cluster, plan), costs).seconds;
   nlohmann::json loads = nlohmann::json::object();
   nlohmann::json bytes = nlohmann::json::object();
   for (const DeviceSpec& device : cluster.devices()) bytes[device.name] = 0.0;
@@ -140,8 +132,14 @@ void schedule_file(const ScheduleOptions& options) {
   const CostTable costs(tasks, cluster, problem.costs);
   Schedule schedule(tasks, cluster, result.plan);
   const StepTrace trace = simulate(schedule, costs);
-  if (!options.out.empty()) save_plan(result.plan, options.out);
+  result.plan.predicted_seconds = trace.seconds;
   nlohmann::json& figures = result.figures;
+  if (makespan) {
+    // Storage that is used again would hold tasks back: it is laid out once the step is simulated.
+    const MemoryPlan memory(schedule, trace, plain_sizes(schedule), false);
+    figures["peak_bytes"] = peak_bytes_json(memory, cluster);
+  }
+  if (!options.out.empty()) save_plan(result.plan, options.out);
   figures.update({{"file", options.file},
                   {"cluster", cluster.name()},
                   {"simulated", true},

@@ -1,7 +1,9 @@
 #include "anchors.h"
 
 #include <algorithm>
+#include <map>
 #include <stdexcept>
+#include <string>
 
 namespace skua {
 namespace {

@@ -1,8 +1,6 @@
 // Which layer a task belongs to, for policies that place layers.
 #pragma once
 
-#include <map>
-#include <string>
 #include <vector>
 
 #include "builtin.h"
