@@ -15,5 +15,6 @@ install(EXPORT skuaTargets NAMESPACE skua:: DESTINATION ${skua_package_dir})
 install(FILES
   ${PROJECT_BINARY_DIR}/skuaConfig.cmake
   ${PROJECT_BINARY_DIR}/skuaConfigVersion.cmake
+  ${PROJECT_SOURCE_DIR}/third_party/FindCBC.cmake
   ${PROJECT_SOURCE_DIR}/third_party/FindDNNL.cmake
   DESTINATION ${skua_package_dir})

@@ -26,6 +26,11 @@ std::vector<PolicyInfo> builtin_policies() {
       {"peft", "as HEFT, looking at what each device costs later tasks (Arabnejad, Barbosa 2014)", make_peft_policy},
       {"etf", "the ready task and device that can start first (Hwang, Chow, Anger, Lee 1989)", make_etf_policy},
       {"m_etf", "as ETF, passing over devices whose memory has no room (Baechi: Jeon et al. 2020)", make_m_etf_policy},
+      {"m_sct", "as m_etf, devices waiting for a task's favourite successor (Baechi: Jeon et al. 2020)",
+       make_m_sct_policy},
+      {"linear", "a linear program of shares, loads and paths, rounded (Lenstra, Shmoys, Tardos 1990)",
+       make_linear_policy},
+      {"integer", "that program in integers, with a proved bound (Tarnawski et al. 2020)", make_integer_policy},
       {"annealing", "simulated annealing from the best of the policies above (Kirkpatrick, Gelatt, Vecchi 1983)",
        make_annealing_policy},
       {"genetic", "a genetic search from the plans of the policies above (Holland 1975)", make_genetic_policy},
@@ -90,6 +95,22 @@ double seconds_if_it_fits(const Plan& plan, const CostTable& costs) {
     return std::numeric_limits<double>::infinity();
   }
   return predicted.seconds;
+}
+
+std::vector<ScoredPlan> plans_that_fit(const CostTable& costs, const CostModel& model) {
+  std::vector<ScoredPlan> plans;
+  for (const char* name :
+       {"single", "data_parallel", "heft", "peft", "cpop", "etf", "m_etf", "greedy", "gpipe", "1f1b"}) {
+    try {
+      Plan plan = make_policy(name)->make_plan(costs.graph(), costs.cluster(), model);
+      const double seconds = seconds_if_it_fits(plan, costs);
+      if (std::isfinite(seconds)) plans.push_back({std::move(plan), seconds});
+    } catch (const std::invalid_argument&) {  // a policy that does not serve this graph
+    }
+  }
+  std::stable_sort(plans.begin(), plans.end(),
+                   [](const ScoredPlan& a, const ScoredPlan& b) { return a.seconds < b.seconds; });
+  return plans;
 }
 
 Arrivals::Arrivals(const CostTable& costs, const Plan& plan)

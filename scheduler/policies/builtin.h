@@ -1,6 +1,7 @@
 // What the built-in policies share, and their list.
 #pragma once
 
+#include <limits>
 #include <vector>
 
 #include "skua/scheduler/policy.h"
@@ -18,6 +19,9 @@ namespace skua {
 [[nodiscard]] std::unique_ptr<Policy> make_peft_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_etf_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_m_etf_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_m_sct_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_linear_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_integer_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_annealing_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_genetic_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_exact_policy(const PolicyOptions& options);
@@ -41,6 +45,14 @@ void prioritize_depth_first(Plan& plan, const TaskGraph& graph);
 [[nodiscard]] double predicted_seconds(const Plan& plan, const CostTable& costs);
 // Likewise; infinity where a memory is too small for the plan, or a device cannot run what it is to run.
 [[nodiscard]] double seconds_if_it_fits(const Plan& plan, const CostTable& costs);
+
+struct ScoredPlan {
+  Plan plan;
+  double seconds = std::numeric_limits<double>::infinity();  // simulated
+};
+// Plans of the policies that neither search nor solve programs, where they serve this graph and fit in memory, the best
+// first.
+[[nodiscard]] std::vector<ScoredPlan> plans_that_fit(const CostTable& costs, const CostModel& model);
 
 // When data arrive where, for list schedulers, which place one task after another.
 class Arrivals {

@@ -4,7 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "builtin.h"
+#include "twins.h"
 
 namespace skua {
 namespace {
@@ -26,6 +26,7 @@ class Search {
         plan_(blank_plan(costs)),
         free_(devices_, 0),
         used_(devices_, false),
+        twins_(twins(costs)),
         finish_(graph_.task_count(), kNotPlaced),
         earliest_(graph_.task_count(), 0),
         tails_(graph_.task_count(), 0),
@@ -37,7 +38,6 @@ class Search {
       work_ += costs.fastest_seconds(task(i));
       waits_[i] = graph_.predecessors(task(i)).size();
     }
-    find_twins();
   }
 
   // Plans below `least_seconds` are looked for, starting from `best`, which takes that long.
@@ -55,43 +55,6 @@ class Search {
   static constexpr double kNotPlaced = -1;
   static TaskId task(std::size_t i) { return TaskId(static_cast<std::int64_t>(i)); }
   [[nodiscard]] MemoryId memory_of(DeviceId device) const { return costs_.cluster().device(device).memory; }
-
-  // twin_[d]: the largest device before d that could change places with it in any schedule; invalid: none.
-  void find_twins() {
-    const Cluster& cluster = costs_.cluster();
-    const auto alone = [&](MemoryId memory) {
-      return std::count_if(cluster.devices().begin(), cluster.devices().end(),
-                           [&](const DeviceSpec& d) { return d.memory == memory; }) == 1;
-    };
-    const auto are_twins = [&](DeviceId a, DeviceId b) {
-      for (std::size_t i = 0; i < graph_.task_count(); ++i) {
-        if (costs_.seconds(task(i), a) != costs_.seconds(task(i), b)) return false;
-      }
-      const MemoryId x = memory_of(a);
-      const MemoryId y = memory_of(b);
-      if (x == y) return true;
-      if (!alone(x) || !alone(y) || x == kHostMemory || y == kHostMemory) return false;
-      if (cluster.memory(x).capacity_bytes != cluster.memory(y).capacity_bytes) return false;
-      const auto same = [](double p, double q) { return p == q; };
-      for (const double bytes : {0.0, 1e6}) {
-        if (!same(cluster.copy_seconds(bytes, x, y), cluster.copy_seconds(bytes, y, x))) return false;
-        for (std::size_t m = 0; m < cluster.memory_count(); ++m) {
-          const MemoryId other(static_cast<std::int64_t>(m));
-          if (other == x || other == y) continue;
-          if (!same(cluster.copy_seconds(bytes, x, other), cluster.copy_seconds(bytes, y, other))) return false;
-          if (!same(cluster.copy_seconds(bytes, other, x), cluster.copy_seconds(bytes, other, y))) return false;
-        }
-      }
-      return true;
-    };
-    twins_.resize(devices_);
-    for (std::size_t d = 0; d < devices_; ++d) {
-      for (std::size_t e = d; e-- > 0 && !twins_[d].valid();) {
-        const DeviceId before(static_cast<std::int64_t>(e));
-        if (are_twins(before, DeviceId(static_cast<std::int64_t>(d)))) twins_[d] = before;
-      }
-    }
-  }
 
   [[nodiscard]] bool allows(TaskId id, DeviceId device) const {
     if (twins_[device.index()].valid() && !used_[device.index()] && !used_[twins_[device.index()].index()])
@@ -218,15 +181,8 @@ class Exact final : public Policy {
           fmt::format("[policy exact] expected at most {} tasks, got {}", kMostTasks, graph.task_count()));
     }
     const CostTable costs(graph, cluster, model);
-    Plan best;
-    double least = std::numeric_limits<double>::infinity();
-    for (const char* name : {"single", "greedy", "heft"}) {
-      Plan plan = make_policy(name)->make_plan(graph, cluster, model);
-      const double seconds = seconds_if_it_fits(plan, costs);
-      if (seconds >= least) continue;
-      least = seconds;
-      best = std::move(plan);
-    }
+    const std::vector<ScoredPlan> known = plans_that_fit(costs, model);
+    auto [best, least] = known.empty() ? ScoredPlan() : known.front();
     Search search(costs, most_visits_);
     search.run(best, least);
     if (search.best().placements.empty()) {

@@ -44,20 +44,17 @@ SearchSpace::SearchSpace(const CostTable& costs, double budget_seconds)
 }
 
 std::vector<ScoredPlan> SearchSpace::beginnings(const CostModel& model) {
-  std::vector<ScoredPlan> plans;
-  for (const char* name :
-       {"single", "data_parallel", "heft", "peft", "cpop", "etf", "m_etf", "greedy", "gpipe", "1f1b"}) {
-    try {
-      Plan plan = make_policy(name)->make_plan(graph_, costs_.cluster(), model);
-      plan.strict_order = false;  // moves would make tasks wait in a circle
-      const double seconds = this->seconds(plan);
-      if (std::isfinite(seconds) && fits(plan)) plans.push_back({std::move(plan), seconds});
-    } catch (const std::invalid_argument&) {  // a policy that does not serve this graph
-    }
+  std::vector<ScoredPlan> plans = plans_that_fit(costs_, model);
+  work_ += static_cast<double>(3 * graph_.task_count() * plans.size());
+  for (ScoredPlan& scored : plans) {
+    if (!scored.plan.strict_order) continue;
+    scored.plan.strict_order = false;  // moves would make tasks wait in a circle
+    scored.seconds = fits(scored.plan) ? seconds(scored.plan) : std::numeric_limits<double>::infinity();
   }
+  std::erase_if(plans, [](const ScoredPlan& scored) { return std::isinf(scored.seconds); });
   if (plans.empty()) throw std::invalid_argument("[policy] expected memories with room for the step, got none");
   std::stable_sort(plans.begin(), plans.end(),
-                   [](const ScoredPlan& a, const ScoredPlan& b) { return a.seconds < b.seconds; });
+                   [](const ScoredPlan& x, const ScoredPlan& y) { return x.seconds < y.seconds; });
   return plans;
 }
 

@@ -8,18 +8,12 @@
 
 namespace skua {
 
-struct ScoredPlan {
-  Plan plan;
-  double seconds = std::numeric_limits<double>::infinity();  // simulated
-};
-
 // Counts the work of simulations against a budget, so that a search ends in the same place on any machine.
 class SearchSpace {
  public:
   SearchSpace(const CostTable& costs, double budget_seconds);
 
-  // Plans of the policies that are no searches and serve this graph, those that fit in memory, the best first. Throws
-  // std::invalid_argument where none fits.
+  // plans_that_fit, none of them in strict order. Throws std::invalid_argument where there are none.
   [[nodiscard]] std::vector<ScoredPlan> beginnings(const CostModel& model);
   // Simulated seconds, whether the plan fits in memory or not.
   [[nodiscard]] double seconds(const Plan& plan);

@@ -147,7 +147,29 @@ TEST(Exact, EqualsTheBestOfAllSchedulesAndNoPolicyIsBelowIt) {
     if (HasFailure()) return;
   }
   for (auto& [name, gap] : gaps) RecordProperty("mean gap of " + name, fmt::format("{:.4f}", gap / 2000));
-  for (const char* search : {"annealing", "genetic"}) EXPECT_LT(gaps[search], gaps["heft"] / 4) << search;
+  for (const char* search : {"annealing", "genetic", "integer"}) EXPECT_LT(gaps[search], gaps["heft"] / 4) << search;
+  EXPECT_LT(gaps["linear"], gaps["heft"]);
+}
+
+// Branch and cut over starts, places and orders, another way to the same optimum.
+TEST(Integer, ProvesTheOptimumWhereTheProgramIsSmall) {
+  Random random(9, 0);
+  int proved = 0;
+  for (int trial = 0; trial < 100; ++trial) {
+    const TimedGraph graph = random_timed_graph(random);
+    const SmallProblem small(graph, 2, random.below(2) == 0 ? 1 : 2);
+    const TimedProblem problem(small.timed, small.cluster);
+    const TaskGraph tasks(problem.graph, 1);
+    const double least = plan_with("exact", tasks, small.cluster, problem.costs).predicted_seconds;
+    const Plan plan = plan_with("integer", tasks, small.cluster, problem.costs, {"", 2});
+    const double rounding = 2e-6 * least + kRounding;
+    EXPECT_GE(plan.predicted_seconds, least - rounding) << "trial " << trial;
+    EXPECT_LE(plan.lower_bound_seconds, least + rounding) << "trial " << trial;
+    if (plan.lower_bound_seconds < plan.predicted_seconds - rounding) continue;
+    ++proved;
+    EXPECT_NEAR(plan.predicted_seconds, least, rounding) << "trial " << trial;
+  }
+  EXPECT_GE(proved, 95);
 }
 
 // On the host's memory and over links that take one copy at a time, the optimum without contention is a bound.

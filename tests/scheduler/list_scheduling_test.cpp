@@ -262,7 +262,7 @@ TEST(ListSchedulers, MEtfPassesOverFullMemories) {
     EXPECT_TRUE(fits(plan_with("m_etf", graph, small, CostModel()), graph, small)) << bytes;
   }
   const std::string error = message_of([&] { (void)plan_with("m_etf", graph, two_memories(64, 64), CostModel()); });
-  EXPECT_EQ(error.rfind("[m_etf] expected ", 0), 0U) << error;
+  EXPECT_EQ(error.rfind("[policy] expected ", 0), 0U) << error;
   EXPECT_NE(error.find("bytes in the memory of "), std::string::npos) << error;
 }
 
