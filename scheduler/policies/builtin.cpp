@@ -31,6 +31,8 @@ std::vector<PolicyInfo> builtin_policies() {
       {"linear", "a linear program of shares, loads and paths, rounded (Lenstra, Shmoys, Tardos 1990)",
        make_linear_policy},
       {"integer", "that program in integers, with a proved bound (Tarnawski et al. 2020)", make_integer_policy},
+      {"convex", "squared loads and copies, a convex program solved to a certified gap, rounded (Azar, Epstein 2005)",
+       make_convex_policy},
       {"annealing", "simulated annealing from the best of the policies above (Kirkpatrick, Gelatt, Vecchi 1983)",
        make_annealing_policy},
       {"genetic", "a genetic search from the plans of the policies above (Holland 1975)", make_genetic_policy},

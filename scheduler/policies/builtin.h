@@ -22,6 +22,7 @@ namespace skua {
 [[nodiscard]] std::unique_ptr<Policy> make_m_sct_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_linear_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_integer_policy(const PolicyOptions& options);
+[[nodiscard]] std::unique_ptr<Policy> make_convex_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_annealing_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_genetic_policy(const PolicyOptions& options);
 [[nodiscard]] std::unique_ptr<Policy> make_exact_policy(const PolicyOptions& options);

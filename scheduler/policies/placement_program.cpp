@@ -53,7 +53,8 @@ std::vector<std::size_t> coarse_units(const CostTable& costs, std::size_t most) 
   return units;
 }
 
-// Where the datum lies before anyone needs it elsewhere: with this task. Invalid: on the host.
+}  // namespace
+
 TaskId owner_of(const TaskGraph& graph, DatumId id) {
   const Datum& datum = graph.datum(id);
   if (datum.producer.valid()) return datum.producer;
@@ -73,7 +74,6 @@ std::vector<MemoryId> device_memories(const Cluster& cluster) {
   return memories;
 }
 
-// Of a datum between any two of the memories.
 double least_copy_seconds(const CostTable& costs, DatumId datum, const std::vector<MemoryId>& memories) {
   double least = kInfinity;
   for (const MemoryId from : memories) {
@@ -83,8 +83,6 @@ double least_copy_seconds(const CostTable& costs, DatumId datum, const std::vect
   }
   return least;
 }
-
-}  // namespace
 
 PlacementProgram::PlacementProgram(const CostTable& costs, double horizon_seconds, std::size_t most_shares)
     : costs_(costs),

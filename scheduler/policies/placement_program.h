@@ -6,6 +6,13 @@
 
 namespace skua {
 
+// The task in whose memory the datum lies before anyone needs it elsewhere; invalid: on the host.
+[[nodiscard]] TaskId owner_of(const TaskGraph& graph, DatumId id);
+// Those that devices have, each once.
+[[nodiscard]] std::vector<MemoryId> device_memories(const Cluster& cluster);
+// Of a datum between two of the memories, the fastest.
+[[nodiscard]] double least_copy_seconds(const CostTable& costs, DatumId datum, const std::vector<MemoryId>& memories);
+
 // Least T such that
 //   every unit of tasks is on one device (by shares that sum to 1 where integers are relaxed), reductions in the memory
 //     of their left operand,

@@ -25,7 +25,8 @@ TEST(Command, ListsDevicesAndPolicies) {
     names += policy.at("name").get<std::string>() + " ";
     EXPECT_FALSE(policy.at("description").get<std::string>().empty());
   }
-  EXPECT_EQ(names, "single round_robin data_parallel gpipe 1f1b greedy heft cpop peft etf m_etf annealing genetic exact replay auto ");
+  EXPECT_EQ(names, "single round_robin data_parallel gpipe 1f1b greedy heft cpop peft etf m_etf m_sct linear integer convex annealing "
+            "genetic exact replay auto ");
   EXPECT_NE(skua("policies").out.find("heft"), std::string::npos);
   EXPECT_NE(skua("devices").out.find("h100x8-nvlink"), std::string::npos);
 }

@@ -13,6 +13,7 @@
 #include "skua/scheduler/memory_plan.h"
 #include "skua/scheduler/policy.h"
 #include "skua/scheduler/simulator.h"
+#include "skua/scheduler/task_file.h"
 
 namespace skua::test {
 namespace {
@@ -254,16 +255,31 @@ bool fits(const Plan& plan, const TaskGraph& graph, const Cluster& cluster) {
   }
 }
 
-TEST(ListSchedulers, MEtfPassesOverFullMemories) {
+TEST(ListSchedulers, PassOverFullMemories) {
   const TaskGraph graph(training_graph(adam()), 8);
   for (const double bytes : {0.0, 64.0, 500.0, 1000.0, 2000.0, 3000.0, 4000.0}) {
     const Cluster small = two_memories(bytes + 1, 1e9);
     EXPECT_FALSE(fits(plan_with("etf", graph, small, CostModel()), graph, small)) << bytes;
-    EXPECT_TRUE(fits(plan_with("m_etf", graph, small, CostModel()), graph, small)) << bytes;
+    for (const char* name : {"m_etf", "m_sct"}) {
+      EXPECT_TRUE(fits(plan_with(name, graph, small, CostModel()), graph, small)) << name << bytes;
+    }
   }
   const std::string error = message_of([&] { (void)plan_with("m_etf", graph, two_memories(64, 64), CostModel()); });
   EXPECT_EQ(error.rfind("[policy] expected ", 0), 0U) << error;
   EXPECT_NE(error.find("bytes in the memory of "), std::string::npos) << error;
+}
+
+// a and e are first, b needs both, c needs a. When a ends at 1 s, ETF runs c in its place, and b (5 s), too dear to
+// move, waits until 5 s. With b expected there from 2 s on, c goes to the other device once it could be anywhere.
+TEST(ListSchedulers, MSctWaitsForTheFavouriteSuccessor) {
+  TimedGraph timed;
+  timed.tasks = {{"a", {{"device", 1}}}, {"e", {{"device", 2}}}, {"b", {{"device", 5}}}, {"c", {{"device", 4}}}};
+  timed.edges = {{0, {2}, 10 * kTimedBytesPerSecond}, {0, {3}, 1.5 * kTimedBytesPerSecond}, {1, {2}, 0}};
+  const Cluster cluster = timed_cluster(2);
+  const TimedProblem problem(timed, cluster);
+  const TaskGraph graph(problem.graph, 1);
+  EXPECT_NEAR(plan_with("m_etf", graph, cluster, problem.costs).predicted_seconds, 10, 1e-6);
+  EXPECT_NEAR(plan_with("m_sct", graph, cluster, problem.costs).predicted_seconds, 7, 1e-6);
 }
 
 }  // namespace

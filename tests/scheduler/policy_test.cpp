@@ -131,7 +131,8 @@ TEST(Policies, DataParallelSizesBlocksBySpeed) {
 TEST(Policies, ListSchedulersFindTheOptimumByHand) {
   const TaskGraph graph(fork_join_graph(), 1);
   const Cluster cluster = tiny_cluster(false);
-  for (const char* name : {"heft", "cpop", "peft", "etf", "m_etf", "greedy", "auto"}) {
+  for (const char* name :
+       {"heft", "cpop", "peft", "etf", "m_etf", "m_sct", "linear", "integer", "convex", "greedy", "auto"}) {
     EXPECT_DOUBLE_EQ(plan_with(name, graph, cluster, tiny_costs(graph)).predicted_seconds, 6) << name;
   }
   EXPECT_DOUBLE_EQ(plan_with("single", graph, cluster, tiny_costs(graph)).predicted_seconds, 7);
@@ -171,7 +172,7 @@ TEST(Policies, HeftFillsGaps) {
 // A device runs what is ready in the order in which the list scheduler placed it.
 TEST(Policies, ListSchedulersPrioritizeByTheirOrder) {
   const TaskGraph graph(training_graph(sgd(0)), 4);
-  for (const char* name : {"heft", "cpop", "peft", "etf", "m_etf", "greedy"}) {
+  for (const char* name : {"heft", "cpop", "peft", "etf", "m_etf", "m_sct", "greedy"}) {
     const Plan plan = plan_with(name, graph, make_cluster("cpu:2"), CostModel());
     for (std::size_t i = 0; i < graph.task_count(); ++i) {
       for (TaskId next : graph.successors(TaskId(static_cast<std::int64_t>(i)))) {
@@ -221,9 +222,10 @@ class Constant final : public Policy {
 };
 
 TEST(Policies, TheRegistryTakesNewOnesAndNamesWhatItKnows) {
-  EXPECT_EQ(message_of([] { (void)make_policy("best"); }),
-            "[policy] expected one of single, round_robin, data_parallel, gpipe, 1f1b, greedy, heft, cpop, peft, etf, m_etf, "
-            "annealing, genetic, exact, replay, auto, got 'best'");
+  EXPECT_EQ(
+      message_of([] { (void)make_policy("best"); }),
+      "[policy] expected one of single, round_robin, data_parallel, gpipe, 1f1b, greedy, heft, cpop, peft, etf, m_etf, "
+      "m_sct, linear, integer, convex, annealing, genetic, exact, replay, auto, got 'best'");
   register_policy({"constant", "for this test", [](const PolicyOptions&) { return std::make_unique<Constant>(); }});
   const TaskGraph graph(training_graph(sgd(0)), 1);
   const Cluster cluster = make_cluster("cpu:2");
