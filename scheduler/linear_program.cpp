@@ -12,6 +12,10 @@
 namespace skua {
 namespace {
 
+// Terms of a program times steps of the simplex method, about; less in branch and cut, which has more to do.
+constexpr double kTermsPerSecond = 1e8;
+constexpr double kCutTermsPerSecond = 1e7;
+
 double solver_limit(double limit) {
   return std::isinf(limit) ? (limit > 0 ? COIN_DBL_MAX : -COIN_DBL_MAX) : limit;
 }
@@ -61,20 +65,26 @@ void LinearProgram::load(Solver& solver) const {
   solver.loadProblem(matrix, least_.data(), most_.data(), costs_.data(), row_least_.data(), row_most_.data());
 }
 
-LinearProgram::Solution LinearProgram::relax(int most_iterations) const {
+int LinearProgram::steps(double work) const {
+  const double usual = 3.0 * (row_count() + variable_count());
+  return static_cast<int>(std::clamp(work / static_cast<double>(factors_.size() + 1), usual, 1e9));
+}
+
+LinearProgram::Solution LinearProgram::relax(double budget_seconds) const {
   ClpSimplex solver;
   solver.setLogLevel(0);
   load(solver);
-  solver.setMaximumIterations(most_iterations);
+  solver.setMaximumIterations(steps(budget_seconds * kTermsPerSecond));
   solver.initialSolve();
   Solution solution;
   if (!solver.isProvenOptimal()) return solution;
   solution.values.assign(solver.primalColumnSolution(), solver.primalColumnSolution() + variable_count());
+  solution.duals.assign(solver.dualRowSolution(), solver.dualRowSolution() + row_count());
   solution.objective = solution.bound = solver.objectiveValue();
   return solution;
 }
 
-LinearProgram::Solution LinearProgram::solve(int most_iterations) const {
+LinearProgram::Solution LinearProgram::solve(double budget_seconds) const {
   OsiClpSolverInterface solver;
   solver.messageHandler()->setLogLevel(0);
   load(solver);
@@ -82,7 +92,7 @@ LinearProgram::Solution LinearProgram::solve(int most_iterations) const {
   CbcModel model(solver);
   model.setLogLevel(0);
   model.solver()->messageHandler()->setLogLevel(0);
-  const IterationLimit limit(most_iterations);
+  const IterationLimit limit(steps(budget_seconds * kCutTermsPerSecond));
   model.passInEventHandler(&limit);
   CbcStrategyDefault strategy;
   model.setStrategy(strategy);

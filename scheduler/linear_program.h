@@ -18,6 +18,7 @@ class LinearProgram {
 
   struct Solution {
     std::vector<double> values;    // by variable; empty: none found
+    std::vector<double> duals;     // by row, of `relax`: how the objective grows with the row's limits
     double objective = kInfinity;  // of the values
     double bound = -kInfinity;     // no solution is below it, but for the solver's tolerance of about 1e-7
   };
@@ -26,16 +27,19 @@ class LinearProgram {
   int add_variable(double least, double most, double cost = 0, bool integer = false);
   void add_row(double least, std::vector<Term> terms, double most);
 
-  // Without regard for integers. Stops after so many steps of the simplex method, with no solution and no bound.
-  [[nodiscard]] Solution relax(int most_iterations) const;
-  // The best solution that a search of so many steps of the simplex method finds, in all its nodes together.
-  [[nodiscard]] Solution solve(int most_iterations) const;
+  // Budgets are seconds, about: steps of the simplex method are counted, so that a solution does not depend on the
+  // machine. Small programs get as many as they usually need, whatever the budget.
+
+  // Without regard for integers. No solution and no bound where the budget is too small.
+  [[nodiscard]] Solution relax(double budget_seconds) const;
+  // The best solution that branch and cut finds, in all its nodes together.
+  [[nodiscard]] Solution solve(double budget_seconds) const;
 
   [[nodiscard]] int variable_count() const { return static_cast<int>(costs_.size()); }
   [[nodiscard]] int row_count() const { return static_cast<int>(row_least_.size()); }
-  [[nodiscard]] std::size_t term_count() const { return factors_.size(); }  // that are not 0
 
  private:
+  [[nodiscard]] int steps(double work) const;
   template <class Solver>
   void load(Solver& solver) const;
 

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <numeric>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -56,16 +58,49 @@ class Layout {
     for (auto& [key, frame] : frames_) lay_out(frame);
     for (auto first = frames_.begin(); first != frames_.end();) {
       auto last = first;
-      while (last != frames_.end() && last->first.memory == first->first.memory &&
-             last->first.gradients == first->first.gradients) {
-        ++last;
-      }
+      while (last != frames_.end() && same_slots(last->first, first->first)) ++last;
       std::vector<Frame*> frames;
       for (auto it = first; it != last; ++it) frames.push_back(&it->second);
       place_frames(first->first.memory, std::move(frames), slack);
       first = last;
     }
     reserve_lanes();
+  }
+
+  // Whether the frames fit beside each other even where no item lies where another lay; then they fit in any case.
+  [[nodiscard]] bool fits_without_reuse() const {
+    std::vector<double> bytes(schedule_.cluster().memory_count(), 0);
+    for (std::size_t i : persistent_) bytes[items_[i].memory.index()] += static_cast<double>(items_[i].bytes);
+    for (auto first = frames_.begin(); first != frames_.end();) {
+      double largest = 0;
+      double count = 0;
+      const FrameKey key = first->first;
+      for (; first != frames_.end() && same_slots(first->first, key); ++first) {
+        double sum = 0;
+        for (std::size_t i : first->second.items) sum += static_cast<double>(items_[i].bytes);
+        largest = std::max(largest, sum);
+        ++count;
+      }
+      bytes[key.memory.index()] += count * largest;
+    }
+    for (std::size_t lane = 0; lane < schedule_.device_lane_count(); ++lane) {
+      const LaneId id(static_cast<std::int64_t>(lane));
+      bytes[schedule_.memory_of(id).index()] += static_cast<double>(MemoryPlan::align(sizes_.scratch_bytes(id)));
+    }
+    for (std::size_t m = 0; m < bytes.size(); ++m) {
+      if (bytes[m] > schedule_.cluster().memories()[m].capacity_bytes) return false;
+    }
+    return true;
+  }
+
+  // The first memory that is too small; one past the last where all are large enough.
+  [[nodiscard]] MemoryId too_small() const {
+    MemoryId memory(0);
+    while (memory.index() < arena_bytes.size() &&
+           static_cast<double>(arena_bytes[memory.index()]) <= schedule_.cluster().memory(memory).capacity_bytes) {
+      ++memory.value;
+    }
+    return memory;
   }
 
   [[nodiscard]] std::vector<std::size_t> datum_offsets() const {
@@ -87,6 +122,9 @@ class Layout {
   std::vector<std::size_t> staging_offsets;
 
  private:
+  static bool same_slots(const FrameKey& a, const FrameKey& b) {
+    return a.memory == b.memory && a.gradients == b.gradients;
+  }
   const TaskRecord& record(StepTaskId id) const { return predicted_.records[id.index()]; }
 
   // Every dependency, present or added here, leads from a smaller to a larger rank, so there is never a cycle.
@@ -207,13 +245,34 @@ class Layout {
                     i);
       frame.bytes = std::max(frame.bytes, item.offset + item.bytes);
     }
-    for (std::size_t a : placed) {
-      for (std::size_t b : placed) {
-        const bool overlap = a != b && items_[a].offset < items_[b].offset + items_[b].bytes &&
-                             items_[b].offset < items_[a].offset + items_[a].bytes;
-        if (!overlap || !precedes(items_[a], items_[b])) continue;
-        for (StepTaskId toucher : items_[a].touchers) edges.emplace_back(toucher, items_[b].touchers.front());
+    order_items(frame);
+  }
+
+  // What touches the last item at a place before what makes the next there; those before it follow by transitivity.
+  void order_items(const Frame& frame) {
+    std::vector<std::size_t> order = frame.items;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return rank_[items_[a].touchers.front().index()] < rank_[items_[b].touchers.front().index()];
+    });
+    std::map<std::size_t, std::size_t> owners;  // by the first byte of a piece: the last item there
+    constexpr std::size_t kNobody = static_cast<std::size_t>(-1);
+    owners[0] = kNobody;
+    const auto split = [&](std::size_t at) { owners.emplace(at, std::prev(owners.upper_bound(at))->second); };
+    for (const std::size_t next : order) {
+      const Item& item = items_[next];
+      split(item.offset);
+      split(item.offset + item.bytes);
+      const auto begin = owners.find(item.offset);
+      const auto end = owners.find(item.offset + item.bytes);
+      std::set<std::size_t> before;
+      for (auto piece = begin; piece != end; ++piece) before.insert(piece->second);
+      before.erase(kNobody);
+      for (const std::size_t last : before) {
+        for (StepTaskId toucher : items_[last].touchers) edges.emplace_back(toucher, item.touchers.front());
       }
+      if (begin == end) continue;  // no bytes
+      owners.erase(begin, end);
+      owners[item.offset] = next;
     }
   }
 
@@ -324,20 +383,19 @@ MemorySizes plain_sizes(const Schedule& schedule) {
           [](LaneId) { return std::size_t{0}; }};
 }
 
+bool fits_in_memory(const Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes) {
+  Layout layout(schedule, predicted, sizes, false);
+  if (layout.fits_without_reuse()) return true;
+  layout.compute(false);
+  return layout.too_small().index() == schedule.cluster().memory_count();
+}
+
 MemoryPlan::MemoryPlan(Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes, bool stealing) {
   Layout layout(schedule, predicted, sizes, stealing);
-  const auto too_large = [&] {  // the first memory that is too small
-    MemoryId memory(0);
-    while (memory.index() < layout.arena_bytes.size() && static_cast<double>(layout.arena_bytes[memory.index()]) <=
-                                                             schedule.cluster().memory(memory).capacity_bytes) {
-      ++memory.value;
-    }
-    return memory;
-  };
   const std::size_t memories = schedule.cluster().memory_count();
   layout.compute(stealing);
-  if (stealing && too_large().index() < memories) layout.compute(false);
-  if (const MemoryId memory = too_large(); memory.index() < memories) {
+  if (stealing && layout.too_small().index() < memories) layout.compute(false);
+  if (const MemoryId memory = layout.too_small(); memory.index() < memories) {
     const MemorySpec& spec = schedule.cluster().memory(memory);
     throw std::invalid_argument(fmt::format("memory {} needs {:.3g} GB, has {:.3g} GB", spec.name,
                                             static_cast<double>(layout.arena_bytes[memory.index()]) / 1e9,

@@ -89,14 +89,10 @@ double predicted_seconds(const Plan& plan, const CostTable& costs) {
 }
 
 double seconds_if_it_fits(const Plan& plan, const CostTable& costs) {
-  Schedule schedule(costs.graph(), costs.cluster(), plan);
+  const Schedule schedule(costs.graph(), costs.cluster(), plan);
   const StepTrace predicted = simulate(schedule, costs);
-  try {
-    const MemoryPlan memory(schedule, predicted, plain_sizes(schedule), false);
-  } catch (const std::invalid_argument&) {
-    return std::numeric_limits<double>::infinity();
-  }
-  return predicted.seconds;
+  const bool fits = fits_in_memory(schedule, predicted, plain_sizes(schedule));
+  return fits ? predicted.seconds : std::numeric_limits<double>::infinity();
 }
 
 std::vector<ScoredPlan> plans_that_fit(const CostTable& costs, const CostModel& model) {

@@ -14,9 +14,6 @@ constexpr double kInfinity = LinearProgram::kInfinity;
 constexpr std::size_t kMostTimes = 20'000;  // tasks times memories that get starts and copies
 constexpr std::size_t kMostOrdered = 60;    // tasks of which pairs get an order
 constexpr std::size_t kMostPairs = 200;
-// Terms of the program times steps of the simplex method, about; less in branch and cut, which has more to do.
-constexpr double kStepsPerSecond = 1e8;
-constexpr double kCutStepsPerSecond = 1e7;
 constexpr double kSafety = 1e-6;  // the solver's tolerances, with room
 
 // Runs of neighbouring layers of about the same work, at most `most` together with the micro-batches; for each run the
@@ -299,16 +296,12 @@ void PlacementProgram::append_seconds(Terms& terms, TaskId task, double factor) 
   }
 }
 
-int PlacementProgram::most_iterations(double work) const {
-  return static_cast<int>(std::clamp(work / static_cast<double>(program_.term_count() + 1), 1.0, 1e9));
-}
-
 PlacementProgram::Answer PlacementProgram::relax(double budget_seconds) const {
-  return answer(program_.relax(most_iterations(budget_seconds * kStepsPerSecond)));
+  return answer(program_.relax(budget_seconds));
 }
 
 PlacementProgram::Answer PlacementProgram::solve(double budget_seconds) const {
-  return answer(program_.solve(most_iterations(budget_seconds * kCutStepsPerSecond)));
+  return answer(program_.solve(budget_seconds));
 }
 
 PlacementProgram::Answer PlacementProgram::answer(const LinearProgram::Solution& solution) const {

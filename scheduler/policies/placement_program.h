@@ -36,7 +36,7 @@ class PlacementProgram {
   // Units are tasks where those on all devices are at most `most_shares`, else runs of neighbouring layers for one
   // micro-batch each.
   PlacementProgram(const CostTable& costs, double horizon_seconds, std::size_t most_shares);
-  // Both stop after about so many seconds' work, counted in steps of the simplex method.
+  // Budgets as LinearProgram has them.
   [[nodiscard]] Answer relax(double budget_seconds) const;
   [[nodiscard]] Answer solve(double budget_seconds) const;
   [[nodiscard]] bool ordered() const { return ordered_; }
@@ -62,7 +62,6 @@ class PlacementProgram {
     return static_cast<int>(unit * devices_ + device);
   }
   [[nodiscard]] Answer answer(const LinearProgram::Solution& solution) const;
-  [[nodiscard]] int most_iterations(double work) const;
 
   const CostTable& costs_;
   const TaskGraph& graph_;

@@ -10,8 +10,6 @@
 namespace skua {
 namespace {
 
-constexpr double kStepsPerSecond = 1e8;  // terms of the program times steps of the simplex method, about
-
 // By task the successor that is best started where the task ran, invalid: none; each is the favourite of one task at
 // most. From the linear relaxation of a program for any number of devices: x = 0 for the edge to the favourite, which
 // then needs no copy. Hanen, Munier, "An approximation algorithm for scheduling dependent tasks on m processors with
@@ -59,8 +57,7 @@ std::vector<TaskId> favourites_of(const CostTable& costs, double budget_seconds)
     const double others = static_cast<double>(terms.size()) - 1;
     if (!terms.empty()) program.add_row(others, terms, LinearProgram::kInfinity);
   }
-  const double steps = budget_seconds * kStepsPerSecond / static_cast<double>(program.term_count() + 1);
-  const LinearProgram::Solution solution = program.relax(static_cast<int>(std::clamp(steps, 1.0, 1e9)));
+  const LinearProgram::Solution solution = program.relax(budget_seconds);
   if (solution.values.empty()) {
     throw std::invalid_argument(fmt::format(
         "[policy m_sct] expected a program that is solved in {} s, got none: give it more time", budget_seconds));

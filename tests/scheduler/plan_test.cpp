@@ -1,6 +1,7 @@
 // Plans: what is valid, files, and the lower bound against all schedules of tiny steps.
 #include "scheduler/plans.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -13,6 +14,7 @@
 #include "scheduler/tiny_step.h"
 #include "skua/scheduler/policy.h"
 #include "skua/scheduler/simulator.h"
+#include "skua/scheduler/task_file.h"
 
 namespace skua::test {
 namespace {
@@ -186,6 +188,49 @@ TEST(LowerBound, ByHand) {
     }
   }
   EXPECT_NEAR(lower_bound_seconds(CostTable(four, uneven, model)), 16, 1e-9);
+}
+
+// The tasks of a graph of times on the cluster.
+double bound_of(const TimedGraph& timed, const Cluster& cluster) {
+  const TimedProblem problem(timed, cluster);
+  const TaskGraph graph(problem.graph, 1);
+  return lower_bound_seconds(CostTable(graph, cluster, problem.costs));
+}
+
+// Two devices in memories of their own, of kinds "first" and "other".
+Cluster two_kinds_of_devices() {
+  const Cluster base = timed_cluster(2);
+  std::vector<DeviceSpec> devices = base.devices();
+  devices[0].kind = "first";
+  devices[1].kind = "other";
+  return Cluster("kinds", devices, base.memories(), base.links());
+}
+
+TEST(LowerBound, CountsCopiesThatNoPlacementAvoids) {
+  TimedGraph timed;
+  timed.tasks = {{"a", {{"first", 1}}}, {"b", {{"first", 4}, {"other", 1}}}, {"c", {{"device", 1}}}};
+  timed.edges = {{0, {1}, 2 * kTimedBytesPerSecond}, {1, {2}, 9 * kTimedBytesPerSecond}};
+  // a on the first device; b there for 4 s, or on the second for 1 s after a copy of 2 s; c where b is.
+  EXPECT_NEAR(bound_of(timed, two_kinds_of_devices()), 1 + 2 + 1 + 1, 1e-9);
+}
+
+TEST(LowerBound, SharesLoadsAsDevicesAreGoodAtThem) {
+  TimedGraph timed;
+  for (int i = 0; i < 6; ++i) timed.tasks.push_back({fmt::format("x{}", i), {{"first", 1}, {"other", 3}}});
+  for (int i = 0; i < 2; ++i) timed.tasks.push_back({fmt::format("y{}", i), {{"first", 3}, {"other", 1}}});
+  // Five x on the first device; the others take 3 + 1 + 1 s on the second.
+  EXPECT_NEAR(bound_of(timed, two_kinds_of_devices()), 5, 1e-6);
+}
+
+// 2 s, then six tasks of 1 s on two devices, then 2 s: longer than the path (5 s) and the load (5 s).
+TEST(LowerBound, CountsWhatIsBeforeAndAfterALoad) {
+  TimedGraph timed;
+  timed.tasks = {{"first", {{"device", 2}}}};
+  for (std::size_t i = 1; i <= 6; ++i) timed.tasks.push_back({fmt::format("m{}", i), {{"device", 1}}});
+  timed.tasks.push_back({"last", {{"device", 2}}});
+  timed.edges = {{0, {1, 2, 3, 4, 5, 6}, 0}};
+  for (std::size_t i = 1; i <= 6; ++i) timed.edges.push_back({i, {7}, 0});
+  EXPECT_NEAR(bound_of(timed, timed_cluster(2)), 7, 1e-6);
 }
 
 }  // namespace

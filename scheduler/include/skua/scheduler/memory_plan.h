@@ -19,6 +19,9 @@ struct MemorySizes {
 // Plain layouts and no scratch: for planning without devices.
 [[nodiscard]] MemorySizes plain_sizes(const Schedule& schedule);
 
+// Whether MemoryPlan finds room for the schedule, without stealing; faster than making one.
+[[nodiscard]] bool fits_in_memory(const Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes);
+
 inline constexpr std::size_t kNoOffset = static_cast<std::size_t>(-1);
 
 class MemoryPlan {

@@ -43,9 +43,11 @@ void validate(const Plan& plan, const TaskGraph& graph, const Cluster& cluster);
 void save_plan(const Plan& plan, const std::string& path);
 [[nodiscard]] Plan load_plan(const std::string& path);
 
-// No schedule of these tasks on these devices can be shorter: the larger of the critical path (every task on its
-// fastest device, no communication) and the load (all tasks' fastest times, shared by all devices; for devices of
-// different speed the fractional bound: least T such that the devices can do all the work in T).
+// No schedule of these tasks on these devices can be shorter. The larger of the critical path, with the copies that
+// every choice of memories along it needs, and of the load, shared by all devices: for devices of different speed least
+// T such that they can do all the work in T, by linear programming. A load that cannot start before some time, or is
+// followed by more, counts with that time (Carlier, Pinson, "A practical use of Jackson's preemptive schedule for
+// solving the job shop problem", Annals of Operations Research 26, 1990).
 [[nodiscard]] double lower_bound_seconds(const CostTable& costs);
 
 }  // namespace skua
