@@ -177,7 +177,7 @@ class Executor::Impl {
 
   // The gain of taking what the victim offers, and how long the thief will be busy. REQUIRES: the victim's lock.
   std::pair<double, double> gain_of(Lane& thief, Lane& victim) {
-    if (victim.ready.empty() || !stealable(schedule_, victim.ready.offered().id, thief.id)) return {0, 0};
+    if (victim.ready.empty() || !stealable(schedule_, costs_, victim.ready.offered().id, thief.id)) return {0, 0};
     const ReadyEntry& entry = victim.ready.offered();
     const double wait = victim.ready.offered_wait_seconds(victim.expected_finish - seconds_since_start());
     const StealQuery query =

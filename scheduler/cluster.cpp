@@ -54,6 +54,8 @@ void check_devices(const std::vector<DeviceSpec>& devices, std::size_t memory_co
     expect_positive(owner, "flops_per_second", device.flops_per_second);
     expect_positive(owner, "bytes_per_second", device.bytes_per_second);
     expect_not_negative(owner, "launch_seconds", device.launch_seconds);
+    const bool limited = device.most_busy_seconds != std::numeric_limits<double>::infinity();
+    if (limited) expect_positive(owner, "most_busy_seconds", device.most_busy_seconds);
   }
 }
 
@@ -110,6 +112,7 @@ Cluster cluster_from(const proto::Cluster& file) {
   for (const auto& device : file.devices()) {
     devices.push_back({device.name(), device.kind(), MemoryId(device.memory()), device.flops_per_second(),
                        device.bytes_per_second(), device.launch_seconds(), device.copy_engine()});
+    if (device.has_most_busy_seconds()) devices.back().most_busy_seconds = device.most_busy_seconds();
   }
   std::vector<MemorySpec> memories;
   for (const auto& memory : file.memories()) memories.push_back({memory.name(), memory.capacity_bytes()});
@@ -137,6 +140,7 @@ void save_cluster(const Cluster& cluster, const std::string& path) {
     to.set_bytes_per_second(device.bytes_per_second);
     to.set_launch_seconds(device.launch_seconds);
     to.set_copy_engine(device.copy_engine);
+    if (std::isfinite(device.most_busy_seconds)) to.set_most_busy_seconds(device.most_busy_seconds);
   }
   for (const MemorySpec& memory : cluster.memories()) {
     auto& to = *file.add_memories();

@@ -19,6 +19,21 @@ bool is_time(double seconds) {
   return std::isfinite(seconds) && seconds > 0;
 }
 
+// By device, whether the pin allows it.
+std::vector<bool> devices_of(const Constraints::Pin& pin, const Cluster& cluster) {
+  std::vector<bool> devices(cluster.device_count(), false);
+  for (const std::string& name : pin.devices) {
+    std::size_t d = 0;
+    while (d < devices.size() && cluster.devices()[d].name != name) ++d;
+    if (d == devices.size()) {
+      throw std::invalid_argument(
+          fmt::format("[pin {}] expected a device of {}, got '{}'", pin.layer, cluster.name(), name));
+    }
+    devices[d] = true;
+  }
+  return devices;
+}
+
 }  // namespace
 
 double CostModel::roofline_seconds(const CostKey& key, const DeviceSpec& device) {
@@ -90,6 +105,43 @@ CostTable::CostTable(const TaskGraph& graph, const Cluster& cluster, const CostM
   for (const CostKey& key : graph.cost_keys()) {
     for (const DeviceSpec& device : cluster.devices()) seconds_.push_back(model.seconds(key, device));
   }
+  if (graph.has_demands()) keep_demands();
+}
+
+// Rows anew, by cost key and by the devices that are allowed: those of all pins of the task, and for a group those that
+// all its tasks can run on.
+void CostTable::keep_demands() {
+  const std::size_t devices = cluster_->device_count();
+  std::vector<std::vector<bool>> pins;
+  for (const Constraints::Pin& pin : graph_->constraints().pins) pins.push_back(devices_of(pin, *cluster_));
+  std::vector<std::vector<bool>> allowed(graph_->task_count(), std::vector<bool>(devices));
+  for (std::size_t i = 0; i < allowed.size(); ++i) {
+    const TaskId id(static_cast<std::int64_t>(i));
+    for (std::size_t d = 0; d < devices; ++d) {
+      allowed[i][d] = std::isfinite(seconds(id, DeviceId(static_cast<std::int64_t>(d))));
+      for (const std::size_t pin : graph_->demand(id).pins) allowed[i][d] = allowed[i][d] && pins[pin][d];
+    }
+  }
+  for (const std::vector<TaskId>& group : graph_->groups()) {
+    for (std::size_t d = 0; d < devices; ++d) {
+      const bool all = std::all_of(group.begin(), group.end(), [&](TaskId id) { return allowed[id.index()][d]; });
+      for (const TaskId id : group) allowed[id.index()][d] = all;
+    }
+  }
+  std::map<std::pair<CostKeyId, std::vector<bool>>, std::size_t> known;
+  std::vector<std::size_t> rows;
+  std::vector<double> times;
+  for (std::size_t i = 0; i < allowed.size(); ++i) {
+    const TaskId id(static_cast<std::int64_t>(i));
+    const auto [row, is_new] = known.emplace(std::pair(graph_->task(id).cost_key, allowed[i]), known.size());
+    rows.push_back(row->second);
+    for (std::size_t d = 0; d < devices && is_new; ++d) {
+      const double here = seconds(id, DeviceId(static_cast<std::int64_t>(d)));
+      times.push_back(allowed[i][d] ? here : std::numeric_limits<double>::infinity());
+    }
+  }
+  rows_ = std::move(rows);
+  seconds_ = std::move(times);
 }
 
 double CostTable::fastest_seconds(TaskId task) const {

@@ -127,15 +127,15 @@ std::vector<double> loads_by(const CostTable& costs, const std::vector<double>& 
   return loads;
 }
 
-// The best weights: the duals of "device d is busy for at most T" in the linear program of shares. Tasks of one cost
-// key are the same to it. Empty where the program is too large.
+// The best weights: the duals of "device d is busy for at most T" in the linear program of shares. Tasks of one row
+// are the same to it. Empty where the program is too large.
 std::vector<double> best_weights(const CostTable& costs) {
   const std::size_t devices = costs.cluster().device_count();
-  std::vector<double> counts(costs.graph().cost_keys().size(), 0);
+  std::vector<double> counts(costs.row_count(), 0);
   std::vector<TaskId> examples(counts.size());
   double scale = 0;
   for (std::size_t i = 0; i < costs.graph().task_count(); ++i) {
-    const std::size_t key = costs.graph().task(task_id(i)).cost_key.index();
+    const std::size_t key = costs.row(task_id(i));
     counts[key] += 1;
     examples[key] = task_id(i);
     scale += costs.fastest_seconds(task_id(i));

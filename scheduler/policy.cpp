@@ -4,10 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 
-#include "policies/builtin.h"
+#include "policies/repair.h"
 #include "skua/scheduler/simulator.h"
 
 namespace skua {
@@ -51,14 +50,11 @@ Plan plan_with(const std::string& policy, const TaskGraph& graph, const Cluster&
   if (plan.graph_fingerprint.empty()) plan.graph_fingerprint = std::move(blank.graph_fingerprint);
   if (plan.device_names.empty()) plan.device_names = std::move(blank.device_names);
   validate(plan, graph, cluster);
-  for (std::size_t i = 0; i < plan.placements.size(); ++i) {
-    const TaskId id(static_cast<std::int64_t>(i));
-    const DeviceId device = plan.placements[i].device;
-    if (std::isfinite(costs.seconds(id, device))) continue;
-    throw std::invalid_argument(fmt::format("[policy {}] expected a device that can run {}, got {}", policy,
-                                            graph.name(id), cluster.device(device).name));
-  }
-  plan.predicted_seconds = predicted_seconds(plan, costs);
+  repair(plan, costs);
+  const StepTrace predicted = simulate(Schedule(graph, cluster, plan), costs);
+  const std::string breach = breach_of(plan, costs, predicted);
+  if (!breach.empty()) throw std::invalid_argument(fmt::format("[policy {}] {}", policy, breach));
+  plan.predicted_seconds = predicted.seconds;
   plan.lower_bound_seconds = std::max(plan.lower_bound_seconds, lower_bound_seconds(costs));
   return plan;
 }

@@ -86,7 +86,7 @@ class Simulation {
       const LaneState& lane = lanes_[v];
       if (victim == thief || lane.ready.empty()) continue;
       const ReadyEntry& entry = lane.ready.offered();
-      if (!stealable(schedule_, entry.id, thief)) continue;
+      if (!stealable(schedule_, costs_, entry.id, thief)) continue;
       const double wait = lane.ready.offered_wait_seconds(lane.expected_finish - now_);
       const StealQuery query = make_steal_query(schedule_, costs_, entry.id, victim, thief, wait, draws_.bits());
       const double gain = options_.steal_rule->gain(query);

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 namespace skua {
@@ -65,9 +66,11 @@ std::unique_ptr<StealRule> make_steal_rule(const std::string& name) {
       fmt::format("[stealing] expected one of {}, got '{}'", fmt::join(steal_rule_names(), ", "), name));
 }
 
-bool stealable(const Schedule& schedule, StepTaskId id, LaneId thief) {
+bool stealable(const Schedule& schedule, const CostTable& costs, StepTaskId id, LaneId thief) {
   const StepTask& task = schedule.task(id);
   if (task.is_copy() || thief.index() >= schedule.device_lane_count()) return false;
+  if (std::isinf(costs.seconds(task.task, schedule.lanes()[thief.index()].device))) return false;
+  if (schedule.graph().demand(task.task).group.valid()) return false;
   return schedule.graph().task(task.task).kind != TaskKind::kUpdate ||
          schedule.memory_of(task.lane) == schedule.memory_of(thief);
 }

@@ -224,7 +224,8 @@ struct TaskGraph::Builder {
   }
 };
 
-TaskGraph::TaskGraph(const Graph& graph, int micro_batches) : graph_(graph), micro_batches_(micro_batches) {
+TaskGraph::TaskGraph(const Graph& graph, int micro_batches, Constraints constraints)
+    : graph_(graph), constraints_(std::move(constraints)), micro_batches_(micro_batches) {
   if (micro_batches < 1) {
     throw std::invalid_argument(fmt::format("[TaskGraph] expected 1 micro-batch or more, got {}", micro_batches));
   }
@@ -235,6 +236,7 @@ TaskGraph::TaskGraph(const Graph& graph, int micro_batches) : graph_(graph), mic
         fmt::format("[TaskGraph] expected fewer micro-batches of {} nodes, got {}", graph.node_count(), micro_batches));
   }
   Builder{*this}.build();
+  resolve_demands();
   Sha256 hash;
   hash.update(fmt::format("{} {}\n", skua::fingerprint(graph_), micro_batches_));
   fingerprint_ = hash.hex();

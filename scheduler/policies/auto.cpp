@@ -1,6 +1,8 @@
 #include <cmath>
+#include <limits>
+#include <stdexcept>
 
-#include "builtin.h"
+#include "repair.h"
 
 namespace skua {
 namespace {
@@ -20,12 +22,15 @@ class Auto final : public Policy {
   [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const override {
     const CostTable costs(graph, cluster, model);
     double spent_seconds = 0;
-    const auto in_time = [&] { return spent_seconds < budget_seconds_; };
+    double best_seconds = std::numeric_limits<double>::infinity();
+    const auto in_time = [&] { return spent_seconds < budget_seconds_ || std::isinf(best_seconds); };
     const std::vector<DeviceId> devices = fastest_devices(costs);
     Plan best = single_plan(costs, devices.front());
+    repair(best, costs);
     best.policy = "auto (single)";
-    double best_seconds = seconds_if_it_fits(best, costs);
+    best_seconds = seconds_if_it_fits(best, costs);
     const auto consider = [&](Plan plan, const std::string& name) {
+      repair(plan, costs);
       spent_seconds += static_cast<double>(graph.task_count() * devices.size()) / kPlacesPerSecond;
       const double seconds = seconds_if_it_fits(plan, costs);
       if (seconds >= best_seconds * kWorthwhile) return;
@@ -42,7 +47,11 @@ class Auto final : public Policy {
       consider(data_parallel_plan(costs, some), "data_parallel on " + std::to_string(k));
     }
     for (const char* name : {"heft", "peft", "cpop", "etf", "greedy", "1f1b", "gpipe"}) {
-      if (devices.size() > 1 && in_time()) consider(make_policy(name)->make_plan(graph, cluster, model), name);
+      if (devices.size() == 1 || !in_time()) continue;
+      try {
+        consider(make_policy(name)->make_plan(graph, cluster, model), name);
+      } catch (const std::invalid_argument&) {  // a policy that does not serve this graph
+      }
     }
     if (devices.size() > 1 && in_time() && best_seconds > lower_bound_seconds(costs) * kNearBound) {
       const PolicyOptions options{"", budget_seconds_ * kSearchShare};

@@ -7,6 +7,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "repair.h"
 #include "skua/scheduler/memory_plan.h"
 #include "skua/scheduler/simulator.h"
 
@@ -47,8 +48,11 @@ Plan blank_plan(const CostTable& costs) {
   for (std::size_t i = 0; i < costs.graph().task_count(); ++i) {
     const TaskId id(static_cast<std::int64_t>(i));
     if (std::isfinite(costs.fastest_seconds(id))) continue;
-    throw std::invalid_argument(fmt::format("[{}] expected a device of {} that can run it, got none",
-                                            costs.graph().name(id), costs.cluster().name()));
+    const TaskDemand& demand = costs.graph().demand(id);
+    const bool free = demand.pins.empty() && !demand.group.valid();
+    throw std::invalid_argument(fmt::format("[{}] expected a device of {} that can run it{}, got none",
+                                            costs.graph().name(id), costs.cluster().name(),
+                                            free ? "" : " where its pins and colocations let it"));
   }
   Plan plan;
   plan.micro_batches = costs.graph().micro_batches();
@@ -66,32 +70,39 @@ void prioritize_depth_first(Plan& plan, const TaskGraph& graph) {
 }
 
 std::vector<DeviceId> fastest_devices(const CostTable& costs) {
-  std::vector<double> seconds;
+  std::vector<std::pair<std::size_t, double>> step;  // by device: tasks that it may not run, seconds of the others
   std::vector<DeviceId> devices;
   for (std::size_t d = 0; d < costs.cluster().device_count(); ++d) {
     devices.push_back(DeviceId(static_cast<std::int64_t>(d)));
-    seconds.push_back(0);
+    auto& [missing, seconds] = step.emplace_back(0, 0);
     for (std::size_t i = 0; i < costs.graph().task_count(); ++i) {
-      seconds.back() += costs.seconds(TaskId(static_cast<std::int64_t>(i)), devices.back());
+      const double here = costs.seconds(TaskId(static_cast<std::int64_t>(i)), devices.back());
+      if (std::isfinite(here)) {
+        seconds += here;
+      } else {
+        ++missing;
+      }
     }
   }
   std::stable_sort(devices.begin(), devices.end(),
-                   [&](DeviceId a, DeviceId b) { return seconds[a.index()] < seconds[b.index()]; });
+                   [&](DeviceId a, DeviceId b) { return step[a.index()] < step[b.index()]; });
   return devices;
+}
+
+double seconds_here_or_elsewhere(const CostTable& costs, TaskId task, DeviceId device) {
+  const double here = costs.seconds(task, device);
+  return std::isfinite(here) ? here : costs.fastest_seconds(task);
 }
 
 DeviceId left_operand_device(const TaskGraph& graph, const Plan& plan, TaskId reduce) {
   return plan.placements[graph.datum(graph.inputs(reduce)[0]).producer.index()].device;
 }
 
-double predicted_seconds(const Plan& plan, const CostTable& costs) {
-  return simulate(Schedule(costs.graph(), costs.cluster(), plan), costs).seconds;
-}
-
 double seconds_if_it_fits(const Plan& plan, const CostTable& costs) {
   const Schedule schedule(costs.graph(), costs.cluster(), plan);
   const StepTrace predicted = simulate(schedule, costs);
-  const bool fits = fits_in_memory(schedule, predicted, plain_sizes(schedule));
+  const bool fits =
+      fits_in_memory(schedule, predicted, plain_sizes(schedule)) && breach_of(plan, costs, predicted).empty();
   return fits ? predicted.seconds : std::numeric_limits<double>::infinity();
 }
 
@@ -101,6 +112,7 @@ std::vector<ScoredPlan> plans_that_fit(const CostTable& costs, const CostModel& 
        {"single", "data_parallel", "heft", "peft", "cpop", "etf", "m_etf", "greedy", "gpipe", "1f1b"}) {
     try {
       Plan plan = make_policy(name)->make_plan(costs.graph(), costs.cluster(), model);
+      repair(plan, costs);
       const double seconds = seconds_if_it_fits(plan, costs);
       if (std::isfinite(seconds)) plans.push_back({std::move(plan), seconds});
     } catch (const std::invalid_argument&) {  // a policy that does not serve this graph
@@ -111,13 +123,22 @@ std::vector<ScoredPlan> plans_that_fit(const CostTable& costs, const CostModel& 
   return plans;
 }
 
+void refuse_without_device(const CostTable& costs, TaskId task) {
+  throw std::invalid_argument(fmt::format(
+      "[{}] expected a device of {} that may run it beside what it has to do, got none: give the devices more "
+      "time or memory, or try another policy",
+      costs.graph().name(task), costs.cluster().name()));
+}
+
 Arrivals::Arrivals(const CostTable& costs, const Plan& plan)
     : costs_(costs),
       plan_(plan),
       memories_(costs.cluster().memory_count()),
       arrivals_(costs.graph().datum_count() * memories_, std::numeric_limits<double>::infinity()),
       homes_(costs.graph().datum_count()),
-      finish_(costs.graph().task_count(), 0) {
+      finish_(costs.graph().task_count(), 0),
+      group_devices_(costs.graph().groups().size()),
+      busy_seconds_(costs.cluster().device_count(), 0) {
   const TaskGraph& graph = costs.graph();
   for (std::size_t i = 0; i < homes_.size(); ++i) {
     const DatumId id(static_cast<std::int64_t>(i));
@@ -128,7 +149,10 @@ Arrivals::Arrivals(const CostTable& costs, const Plan& plan)
 }
 
 bool Arrivals::allows(TaskId task, DeviceId device) const {
-  if (!std::isfinite(costs_.seconds(task, device))) return false;
+  const double seconds = busy_seconds_[device.index()] + costs_.seconds(task, device);
+  if (!std::isfinite(seconds) || seconds > costs_.cluster().device(device).most_busy_seconds) return false;
+  const GroupId group = costs_.graph().demand(task).group;
+  if (group.valid() && group_devices_[group.index()].valid() && group_devices_[group.index()] != device) return false;
   if (costs_.graph().task(task).kind != TaskKind::kReduce) return true;
   const DeviceId left = left_operand_device(costs_.graph(), plan_, task);
   return costs_.cluster().device(left).memory == costs_.cluster().device(device).memory;
@@ -152,6 +176,8 @@ double Arrivals::ready_seconds(TaskId task, DeviceId device) const {
 void Arrivals::place(TaskId task, DeviceId device, double finish_seconds) {
   const MemoryId memory = costs_.cluster().device(device).memory;
   finish_[task.index()] = finish_seconds;
+  busy_seconds_[device.index()] += costs_.seconds(task, device);
+  if (const GroupId group = costs_.graph().demand(task).group; group.valid()) group_devices_[group.index()] = device;
   for (DatumId input : costs_.graph().inputs(task)) {
     const double seconds = arrival_seconds(input, memory);
     if (!homes_[input.index()].valid()) homes_[input.index()] = memory;

@@ -35,16 +35,20 @@ namespace skua {
 [[nodiscard]] Plan blank_plan(const CostTable& costs);
 // Micro-batch by micro-batch, so that few activations are kept; sums and updates as soon as they can run.
 void prioritize_depth_first(Plan& plan, const TaskGraph& graph);
-// All devices, the one that would do the whole step soonest first; the smaller id among equals.
+// All devices, the one that may run most of the step's tasks first, of those the one that would do it soonest; the
+// smaller id among equals.
 [[nodiscard]] std::vector<DeviceId> fastest_devices(const CostTable& costs);
+// On the device, or where that may not run the task, on the fastest that may: it will be moved there.
+[[nodiscard]] double seconds_here_or_elsewhere(const CostTable& costs, TaskId task, DeviceId device);
+// Throws std::invalid_argument: a list scheduler has found no place for the task.
+[[noreturn]] void refuse_without_device(const CostTable& costs, TaskId task);
 // The device that made the first operand of a sum, in whose memory the sum stays. REQUIRES: that one is placed.
 [[nodiscard]] DeviceId left_operand_device(const TaskGraph& graph, const Plan& plan, TaskId reduce);
 [[nodiscard]] Plan single_plan(const CostTable& costs, DeviceId device);
 // Micro-batches in contiguous blocks on `devices`, sized by their speed.
 [[nodiscard]] Plan data_parallel_plan(const CostTable& costs, const std::vector<DeviceId>& devices);
-// Simulated makespan, nothing stolen.
-[[nodiscard]] double predicted_seconds(const Plan& plan, const CostTable& costs);
-// Likewise; infinity where a memory is too small for the plan, or a device cannot run what it is to run.
+// Simulated makespan, nothing stolen; infinity where a memory is too small for the plan, or the plan breaks a
+// constraint.
 [[nodiscard]] double seconds_if_it_fits(const Plan& plan, const CostTable& costs);
 
 struct ScoredPlan {
@@ -59,7 +63,8 @@ struct ScoredPlan {
 class Arrivals {
  public:
   Arrivals(const CostTable& costs, const Plan& plan);
-  // Devices that can run the task, for a sum those of its left operand's memory.
+  // Devices that may run the task, for a sum those of its left operand's memory, for a task of a group that of those
+  // placed, and none that would be busy for too long.
   [[nodiscard]] bool allows(TaskId task, DeviceId device) const;
   // When all inputs can be in the device's memory. A datum is copied once to each memory. Parameters are taken to live
   // where they are first read.
@@ -73,9 +78,11 @@ class Arrivals {
   const CostTable& costs_;
   const Plan& plan_;
   std::size_t memories_;
-  std::vector<double> arrivals_;  // by datum and memory; infinity: not there
-  std::vector<MemoryId> homes_;   // by datum; invalid: not known yet
-  std::vector<double> finish_;    // by task
+  std::vector<double> arrivals_;         // by datum and memory; infinity: not there
+  std::vector<MemoryId> homes_;          // by datum; invalid: not known yet
+  std::vector<double> finish_;           // by task
+  std::vector<DeviceId> group_devices_;  // invalid: none of the group is placed
+  std::vector<double> busy_seconds_;     // by device
 };
 
 }  // namespace skua

@@ -102,13 +102,16 @@ class QuadraticProgram {
   }
   [[nodiscard]] std::size_t memory_of(std::size_t d) const { return costs_.cluster().devices()[d].memory.index(); }
 
-  // A task each, sums with their left operand.
+  // A task each, sums with their left operand, groups together.
   void find_units() {
     const TaskGraph& graph = costs_.graph();
     for (std::size_t i = 0; i < units_.size(); ++i) {
       const TaskId id(static_cast<std::int64_t>(i));
-      const bool sum = graph.task(id).kind == TaskKind::kReduce;
-      units_[i] = sum ? units_[graph.datum(graph.inputs(id)[0]).producer.index()] : unit_count_++;
+      const GroupId group = graph.demand(id).group;
+      TaskId with;
+      if (graph.task(id).kind == TaskKind::kReduce) with = graph.datum(graph.inputs(id)[0]).producer;
+      if (group.valid() && graph.groups()[group.index()].front() != id) with = graph.groups()[group.index()].front();
+      units_[i] = with.valid() ? units_[with.index()] : unit_count_++;
     }
     seconds_.assign(unit_count_ * devices_, 0);
     for (std::size_t i = 0; i < units_.size(); ++i) {

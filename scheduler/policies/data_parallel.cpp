@@ -12,7 +12,7 @@ std::vector<int> block_sizes(const CostTable& costs, const std::vector<DeviceId>
   for (std::size_t i = 0; i < graph.task_count(); ++i) {
     const TaskId id(static_cast<std::int64_t>(i));
     if (graph.task(id).kind != TaskKind::kCompute || graph.task(id).micro_batch != 0) continue;
-    for (std::size_t d = 0; d < devices.size(); ++d) seconds[d] += costs.seconds(id, devices[d]);
+    for (std::size_t d = 0; d < devices.size(); ++d) seconds[d] += seconds_here_or_elsewhere(costs, id, devices[d]);
   }
   std::vector<int> sizes(devices.size(), 0);
   for (int m = 0; m < graph.micro_batches(); ++m) {

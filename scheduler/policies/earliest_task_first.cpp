@@ -137,7 +137,8 @@ class EarliestTaskFirst {
     while (!pairs_.empty()) {
       Pair pair = pairs_.top();
       pairs_.pop();
-      if (placed_[pair.task.index()] || pair.start != latest(pair)) continue;
+      if (placed_[pair.task.index()] || pair.start != latest(pair) || !arrivals_.allows(pair.task, pair.device))
+        continue;
       const double start = start_of(pair.task, pair.device);
       if (start > pair.start) {
         pair.start = start;
@@ -150,6 +151,8 @@ class EarliestTaskFirst {
       }
     }
     if (!without_room_.empty()) refuse(without_room_.front());
+    const auto left = std::find(placed_.begin(), placed_.end(), false);
+    if (left != placed_.end()) refuse_without_device(costs_, TaskId(left - placed_.begin()));
     return std::move(plan_);
   }
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <stdexcept>
 
@@ -25,6 +26,7 @@ class Search {
         most_nodes_(most_visits / static_cast<double>(costs.graph().task_count() + 1)),
         plan_(blank_plan(costs)),
         free_(devices_, 0),
+        busy_(devices_, 0),
         used_(devices_, false),
         twins_(twins(costs)),
         finish_(graph_.task_count(), kNotPlaced),
@@ -59,6 +61,13 @@ class Search {
   [[nodiscard]] bool allows(TaskId id, DeviceId device) const {
     if (twins_[device.index()].valid() && !used_[device.index()] && !used_[twins_[device.index()].index()])
       return false;
+    const double busy = busy_[device.index()] + costs_.seconds(id, device);
+    if (!std::isfinite(busy) || busy > costs_.cluster().device(device).most_busy_seconds) return false;
+    if (const GroupId group = graph_.demand(id).group; group.valid()) {
+      for (const TaskId other : graph_.groups()[group.index()]) {
+        if (finish_[other.index()] != kNotPlaced && plan_.placements[other.index()].device != device) return false;
+      }
+    }
     if (graph_.task(id).kind != TaskKind::kReduce) return true;
     return memory_of(left_operand_device(graph_, plan_, id)) == memory_of(device);
   }
@@ -115,6 +124,7 @@ class Search {
         if (!allows(task(i), device)) continue;
         const double start = start_on(task(i), device);
         const double finish = start + costs_.seconds(task(i), device);
+        if (finish > graph_.demand(task(i)).deadline_seconds) continue;
         if (start >= now && finish < least_) choices.push_back({finish, start, task(i), device});
       }
     }
@@ -123,6 +133,7 @@ class Search {
     for (const Choice& choice : choices) {
       if (!complete()) return;
       const double was_free = free_[choice.device.index()];
+      const double was_busy = busy_[choice.device.index()];
       const bool was_used = used_[choice.device.index()];
       place(choice.task, choice.device, placed, choice.finish);
       if (bound(choice.start) < least_ * kLess) visit(placed + 1, choice.start);
@@ -130,6 +141,7 @@ class Search {
       for (TaskId next : graph_.successors(choice.task)) ++waits_[next.index()];
       work_ += costs_.fastest_seconds(choice.task);
       free_[choice.device.index()] = was_free;
+      busy_[choice.device.index()] = was_busy;
       used_[choice.device.index()] = was_used;
     }
   }
@@ -140,6 +152,7 @@ class Search {
     for (TaskId next : graph_.successors(id)) --waits_[next.index()];
     work_ -= costs_.fastest_seconds(id);
     free_[device.index()] = finish;
+    busy_[device.index()] += costs_.seconds(id, device);
     used_[device.index()] = true;
   }
 
@@ -161,6 +174,7 @@ class Search {
   Plan best_;
   double least_ = std::numeric_limits<double>::infinity();
   std::vector<double> free_;      // by device: from when on
+  std::vector<double> busy_;      // by device: seconds of its tasks
   std::vector<bool> used_;        // by device
   std::vector<DeviceId> twins_;   // by device
   std::vector<double> finish_;    // by task

@@ -27,6 +27,7 @@ class Greedy final : public Policy {
         best_finish = finish;
         best = device;
       }
+      if (!best.valid()) refuse_without_device(costs, id);
       free[best.index()] = best_finish;
       arrivals.place(id, best, best_finish);
       plan.placements[i] = {best, -static_cast<double>(i)};

@@ -20,10 +20,14 @@ MeanCopy::MeanCopy(const Cluster& cluster) {
 std::vector<double> upward_ranks(const CostTable& costs) {
   const TaskGraph& graph = costs.graph();
   const MeanCopy copy(costs.cluster());
+  double step_seconds = 0;
+  for (std::size_t i = 0; i < graph.task_count(); ++i) {
+    step_seconds += costs.mean_seconds(TaskId(static_cast<std::int64_t>(i)));
+  }
   std::vector<double> ranks(graph.task_count(), 0);
   for (std::size_t i = graph.task_count(); i-- > 0;) {
     const TaskId id(static_cast<std::int64_t>(i));
-    double longest = 0;
+    double longest = std::max(0.0, step_seconds - graph.demand(id).deadline_seconds);
     for_each_successor(graph, id, [&](TaskId next, double bytes) {
       longest = std::max(longest, (bytes < 0 ? 0 : copy.seconds(bytes)) + ranks[next.index()]);
     });
@@ -89,9 +93,8 @@ Plan list_schedule(const CostTable& costs, const std::vector<double>& priorities
                    const std::function<Slot(const Timeline& timeline, TaskId task)>& choose) {
   const TaskGraph& graph = costs.graph();
   const auto later = [&](TaskId a, TaskId b) {
-    const double x = priorities[a.index()];
-    const double y = priorities[b.index()];
-    return x != y ? x < y : a.value > b.value;
+    const auto key = [&](TaskId id) { return std::pair(graph.demand(id).priority, priorities[id.index()]); };
+    return key(a) != key(b) ? key(a) < key(b) : a > b;
   };
   std::priority_queue<TaskId, std::vector<TaskId>, decltype(later)> ready(later);
   std::vector<std::size_t> waits(graph.task_count());

@@ -31,8 +31,10 @@ void for_each_successor(const TaskGraph& graph, TaskId task, Action action) {
 }
 
 // By mean times and mean copies, the longest way from the task to the end of the step, itself included, and from the
-// step's start to the task, itself left out. Topcuoglu, Hariri, Wu, "Performance-effective and low-complexity task
-// scheduling for heterogeneous computing", IEEE TPDS 13(3), 2002, equations 5 and 7.
+// step's start to the task, itself left out. Upwards, a task with a deadline counts as if the rest of a step that
+// one device does followed it from its deadline on, so that it and what it waits for come before all else. Topcuoglu,
+// Hariri, Wu, "Performance-effective and low-complexity task scheduling for heterogeneous computing", IEEE TPDS 13(3),
+// 2002, equations 5 and 7.
 [[nodiscard]] std::vector<double> upward_ranks(const CostTable& costs);
 [[nodiscard]] std::vector<double> downward_ranks(const CostTable& costs);
 
@@ -64,6 +66,7 @@ class Timeline {
   // The earliest one on the device, gaps included. REQUIRES: the task's predecessors are placed, the device is allowed.
   [[nodiscard]] Slot slot(TaskId task, DeviceId device) const;
   // Of the slots on the allowed devices that with the least finish + penalty(device); the smaller id among equals.
+  // Throws std::invalid_argument where no device is allowed.
   template <class Penalty>
   [[nodiscard]] Slot best_slot(TaskId task, Penalty penalty) const {
     Slot best;
@@ -77,6 +80,7 @@ class Timeline {
       least = value;
       best = found;
     }
+    if (!best.device.valid()) refuse_without_device(costs_, task);
     return best;
   }
   [[nodiscard]] Slot earliest_finish(TaskId task) const {
@@ -93,8 +97,8 @@ class Timeline {
   double shortest_;         // fastest time of any task
 };
 
-// Of the tasks whose predecessors are placed, again and again that with the highest priority (the smaller id among
-// equals) is placed where `choose` says.
+// Of the tasks whose predecessors are placed, again and again that with the highest demanded priority, of those that
+// with the highest of `priorities` (the smaller id among equals), is placed where `choose` says.
 [[nodiscard]] Plan list_schedule(const CostTable& costs, const std::vector<double>& priorities,
                                  const std::function<Slot(const Timeline& timeline, TaskId task)>& choose);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "repair.h"
 #include "skua/scheduler/simulator.h"
 
 namespace skua {
@@ -32,11 +33,11 @@ SearchSpace::SearchSpace(const CostTable& costs, double budget_seconds)
   for (std::size_t i = 0; i < graph_.task_count(); ++i) {
     const TaskId id(static_cast<std::int64_t>(i));
     const Task& task = graph_.task(id);
-    if (task.kind == TaskKind::kReduce) {
-      reduces_.push_back(id);
-    } else if (task.kind == TaskKind::kCompute) {
+    if (task.kind == TaskKind::kCompute) {
       const std::size_t row = anchors_.of(task.node) * static_cast<std::size_t>(graph_.micro_batches());
       computes_[row + static_cast<std::size_t>(task.micro_batch)].push_back(id);
+    } else if (task.kind == TaskKind::kReduce) {
+      continue;  // stays with its left operand
     } else if (const std::size_t anchor = anchors_.of_update(graph_, id); anchor != Anchors::kNone) {
       updates_[anchor].push_back(id);
     }
@@ -84,7 +85,7 @@ void SearchSpace::move(Plan& plan, Random& random) const {
     default:
       move_rectangle(plan, random);
   }
-  keep_sums_in_place(plan);
+  repair(plan, costs_);
 }
 
 void SearchSpace::cross(Plan& plan, const Plan& other, Random& random) const {
@@ -99,7 +100,7 @@ void SearchSpace::cross(Plan& plan, const Plan& other, Random& random) const {
   for (std::size_t layer = begin; layers && layer < end; ++layer) {
     for (const TaskId id : updates_[layer]) plan.placements[id.index()] = other.placements[id.index()];
   }
-  keep_sums_in_place(plan);
+  repair(plan, costs_);
 }
 
 void SearchSpace::move_rectangle(Plan& plan, Random& random) const {
@@ -144,15 +145,6 @@ void SearchSpace::exchange_turns(Plan& plan, Random& random) const {
 
 void SearchSpace::put(Plan& plan, TaskId task, DeviceId device) const {
   if (std::isfinite(costs_.seconds(task, device))) plan.placements[task.index()].device = device;
-}
-
-void SearchSpace::keep_sums_in_place(Plan& plan) const {
-  const Cluster& cluster = costs_.cluster();
-  for (const TaskId id : reduces_) {
-    const DeviceId left = left_operand_device(graph_, plan, id);
-    DeviceId& device = plan.placements[id.index()].device;
-    if (cluster.device(device).memory != cluster.device(left).memory) device = left;
-  }
 }
 
 }  // namespace skua

@@ -34,14 +34,12 @@ class SearchSpace {
   void exchange_micro_batches(Plan& plan, Random& random) const;
   void exchange_turns(Plan& plan, Random& random) const;
   void put(Plan& plan, TaskId task, DeviceId device) const;  // where the device can run it
-  void keep_sums_in_place(Plan& plan) const;
 
   const CostTable& costs_;
   const TaskGraph& graph_;
   Anchors anchors_;
   std::vector<std::vector<TaskId>> computes_;  // by layer and micro-batch
   std::vector<std::vector<TaskId>> updates_;   // by layer
-  std::vector<TaskId> reduces_;
   double bound_;
   double budget_;  // of step tasks simulated
   double work_ = 0;

@@ -17,6 +17,10 @@ std::vector<std::size_t> balanced_stages(const CostTable& costs, const Anchors& 
   const TaskGraph& tasks = costs.graph();
   const Graph& graph = tasks.graph();
   const std::size_t count = anchors.count();
+  double step_seconds = 0;
+  for (std::size_t i = 0; i < tasks.task_count(); ++i) {
+    step_seconds += costs.fastest_seconds(TaskId(static_cast<std::int64_t>(i)));
+  }
   std::vector<std::vector<double>> before(devices.size(), std::vector<double>(count + 1, 0));  // work before a border
   std::vector<double> border_bytes(count + 1, 0);
   for (std::size_t i = 0; i < tasks.task_count(); ++i) {
@@ -24,7 +28,9 @@ std::vector<std::size_t> balanced_stages(const CostTable& costs, const Anchors& 
     const Task& task = tasks.task(id);
     if (task.kind != TaskKind::kCompute || task.micro_batch != 0) continue;
     const std::size_t anchor = anchors.of(task.node);
-    for (std::size_t d = 0; d < devices.size(); ++d) before[d][anchor + 1] += costs.seconds(id, devices[d]);
+    for (std::size_t d = 0; d < devices.size(); ++d) {  // a task that the device may not run is dearer than all others
+      before[d][anchor + 1] += std::min(costs.seconds(id, devices[d]), step_seconds);
+    }
     if (graph.node(task.node).phase != Phase::kForward) continue;
     for (const DatumId output : tasks.outputs(id)) {
       std::size_t last = anchor;

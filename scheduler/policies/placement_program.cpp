@@ -93,6 +93,7 @@ PlacementProgram::PlacementProgram(const CostTable& costs, double horizon_second
   add_loads();
   add_resident_bytes();
   if (single_) keep_sums_in_place();
+  if (single_) keep_groups();
   if (graph_.task_count() * memories_.size() > kMostTimes) return;
   add_starts();
   add_arrivals();
@@ -147,6 +148,9 @@ void PlacementProgram::add_loads() {
       if (seconds[unit * devices_ + d] > 0) load.push_back({share(unit, d), seconds[unit * devices_ + d]});
     }
     program_.add_row(-kInfinity, load, 0);
+    const double most = costs_.cluster().devices()[d].most_busy_seconds / unit_seconds_;
+    load.erase(load.begin());
+    if (most < 1) program_.add_row(-kInfinity, load, most);
   }
 }
 
@@ -186,12 +190,27 @@ void PlacementProgram::keep_sums_in_place() {
   }
 }
 
+void PlacementProgram::keep_groups() {
+  for (const std::vector<TaskId>& group : graph_.groups()) {
+    for (std::size_t i = 1; i < group.size(); ++i) {
+      for (std::size_t d = 0; d < devices_; ++d) {
+        program_.add_row(0, {{share(units_[group[i].index()], d), 1}, {share(units_[group[0].index()], d), -1}}, 0);
+      }
+    }
+  }
+}
+
 // Tasks end in time, and start after those before them.
 void PlacementProgram::add_starts() {
   for (std::size_t i = 0; i < graph_.task_count(); ++i) {
     const TaskId id(static_cast<std::int64_t>(i));
     starts_.push_back(program_.add_variable(0, 1 + kSafety));
     for (const TaskId before : graph_.predecessors(id)) add_precedence(before, id, {});
+    if (const double deadline = graph_.demand(id).deadline_seconds / unit_seconds_; deadline < 1) {
+      Terms end{{starts_[i], 1}};
+      append_seconds(end, id, 1);
+      program_.add_row(-kInfinity, end, deadline);
+    }
     if (!graph_.successors(id).empty()) continue;
     Terms end{{makespan_, -1}, {starts_[i], 1}};
     append_seconds(end, id, 1);

@@ -49,6 +49,7 @@ class PlacementProgram {
   void add_loads();
   void add_resident_bytes();
   void keep_sums_in_place();
+  void keep_groups();
   void add_starts();
   void add_precedence(TaskId before, TaskId after, Terms copy);
   void add_arrivals();

@@ -1,6 +1,9 @@
+#include <fmt/format.h>
+
 #include <stdexcept>
 
-#include "builtin.h"
+#include "repair.h"
+#include "skua/scheduler/simulator.h"
 
 namespace skua {
 namespace {
@@ -8,9 +11,13 @@ namespace {
 class Replay final : public Policy {
  public:
   explicit Replay(std::string file) : file_(std::move(file)) {}
-  [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel&) const override {
+  // As it stands, or refused.
+  [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const override {
     Plan plan = load_plan(file_);
     validate(plan, graph, cluster);
+    const CostTable costs(graph, cluster, model);
+    const std::string breach = breach_of(plan, costs, simulate(Schedule(graph, cluster, plan), costs));
+    if (!breach.empty()) throw std::invalid_argument(fmt::format("[policy replay] {}", breach));
     return plan;
   }
 

@@ -4,6 +4,7 @@
 #include <queue>
 
 #include "list_scheduling.h"
+#include "repair.h"
 
 namespace skua {
 namespace {
@@ -15,12 +16,6 @@ Plan largest_shares(const CostTable& costs, const std::vector<double>& shares) {
   for (std::size_t i = 0; i < plan.placements.size(); ++i) {
     const auto row = shares.begin() + static_cast<std::ptrdiff_t>(i * devices);
     plan.placements[i].device = DeviceId(std::max_element(row, row + static_cast<std::ptrdiff_t>(devices)) - row);
-    const TaskId id(static_cast<std::int64_t>(i));
-    if (costs.graph().task(id).kind != TaskKind::kReduce) continue;
-    const DeviceId left = left_operand_device(costs.graph(), plan, id);
-    if (costs.cluster().device(left).memory != costs.cluster().device(plan.placements[i].device).memory) {
-      plan.placements[i].device = left;
-    }
   }
   return plan;
 }
@@ -72,10 +67,11 @@ void Rounding::consider(const std::vector<double>& shares, const std::vector<dou
   }
 }
 
-void Rounding::keep_better(const Plan& plan) {
+void Rounding::keep_better(Plan plan) {
+  repair(plan, costs_);
   const double seconds = seconds_if_it_fits(plan, costs_);
   if (seconds >= seconds_ && !best_.placements.empty()) return;
-  best_ = plan;
+  best_ = std::move(plan);
   seconds_ = seconds;
 }
 

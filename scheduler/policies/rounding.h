@@ -19,7 +19,7 @@ class Rounding {
   [[nodiscard]] const Plan& best() const { return best_; }  // no placements: nothing was considered
 
  private:
-  void keep_better(const Plan& plan);
+  void keep_better(Plan plan);
 
   const CostTable& costs_;
   std::vector<double> ranks_;

@@ -36,6 +36,7 @@ bool are_twins(const CostTable& costs, DeviceId a, DeviceId b) {
     return std::count_if(cluster.devices().begin(), cluster.devices().end(),
                          [&](const DeviceSpec& d) { return d.memory == memory; }) == 1;
   };
+  if (cluster.device(a).most_busy_seconds != cluster.device(b).most_busy_seconds) return false;
   if (!same_times(costs, a, b)) return false;
   const MemoryId x = cluster.device(a).memory;
   const MemoryId y = cluster.device(b).memory;

@@ -180,7 +180,7 @@ TEST(Simulator, RefusesACycle) {
   EXPECT_EQ(message_of([&] { (void)step.run(); }), "the schedule's dependencies have a cycle: 1 of 3 tasks can run");
 }
 
-void expect_possible(const Schedule& schedule, const StepTrace& trace) {
+void expect_possible(const Schedule& schedule, const CostTable& costs, const StepTrace& trace) {
   ASSERT_EQ(trace.records.size(), schedule.task_count());
   std::vector<std::vector<TaskRecord>> lanes(schedule.lanes().size());
   double last = 0;
@@ -189,7 +189,7 @@ void expect_possible(const Schedule& schedule, const StepTrace& trace) {
     const TaskRecord& record = trace.records[i];
     ASSERT_TRUE(record.lane.valid());
     ASSERT_LT(record.start_seconds, record.finish_seconds);
-    EXPECT_TRUE(record.lane == schedule.task(id).lane || stealable(schedule, id, record.lane));
+    EXPECT_TRUE(record.lane == schedule.task(id).lane || stealable(schedule, costs, id, record.lane));
     for (const StepTaskId after : schedule.successors(id)) {
       EXPECT_LE(record.finish_seconds, trace.records[after.index()].start_seconds);
     }
@@ -217,7 +217,7 @@ TEST(Simulator, EverySchedulePossible) {
         const Schedule schedule(graph, cluster, random_plan(graph, cluster, random));
         const SimulationOptions options{rule.get(), 0.3, 0.5, {{DeviceId(1), 3}}, seed};
         const StepTrace trace = simulate(schedule, costs, options);
-        expect_possible(schedule, trace);
+        expect_possible(schedule, costs, trace);
         const TraceSummary summary = summarize(schedule, trace);
         EXPECT_TRUE(rule != nullptr || summary.steals == 0);
         steals += summary.steals;

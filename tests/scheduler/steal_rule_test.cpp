@@ -121,13 +121,14 @@ TEST(StealQuery, AStolenSumGoesBackToItsLeftOperand) {
 TEST(Stealable, TasksButNoCopiesAndUpdatesOnlyWithinOneMemory) {
   const Summing summing;
   const Schedule& two = summing.own[0];
-  EXPECT_TRUE(stealable(two, StepTaskId(0), kB));
-  EXPECT_TRUE(stealable(two, summing.reduce, kB));
-  EXPECT_FALSE(stealable(two, summing.update, kB));
-  EXPECT_TRUE(stealable(summing.own[1], summing.update, kB));
+  const CostTable costs(summing.graph, summing.two_memories, tiny_costs(summing.graph));
+  EXPECT_TRUE(stealable(two, costs, StepTaskId(0), kB));
+  EXPECT_TRUE(stealable(two, costs, summing.reduce, kB));
+  EXPECT_FALSE(stealable(two, costs, summing.update, kB));
+  EXPECT_TRUE(stealable(summing.own[1], costs, summing.update, kB));
   ASSERT_GT(two.task_count(), summing.graph.task_count());
   for (std::size_t i = summing.graph.task_count(); i < two.task_count(); ++i) {
-    EXPECT_FALSE(stealable(two, StepTaskId(static_cast<std::int64_t>(i)), kB));
+    EXPECT_FALSE(stealable(two, costs, StepTaskId(static_cast<std::int64_t>(i)), kB));
   }
 }
 
@@ -135,9 +136,10 @@ TEST(Stealable, CopyEnginesTakeNothing) {
   const TaskGraph graph(chain_graph(), 1);
   const Cluster cluster = tiny_cluster(true, true, true);
   const Schedule schedule(graph, cluster, plan_on({0, 1, 0}));
+  const CostTable costs(graph, cluster, tiny_costs(graph));
   ASSERT_GT(schedule.lanes().size(), 2U);
-  EXPECT_FALSE(stealable(schedule, StepTaskId(0), LaneId(2)));
-  EXPECT_TRUE(stealable(schedule, StepTaskId(0), kB));
+  EXPECT_FALSE(stealable(schedule, costs, StepTaskId(0), LaneId(2)));
+  EXPECT_TRUE(stealable(schedule, costs, StepTaskId(0), kB));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Knows no hardware: figures come from a preset, a file, or a device that describes itself. A plain value.
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct DeviceSpec {
   double bytes_per_second = 0;    // sustained, of its memory
   double launch_seconds = 0;      // fixed cost of one kernel
   bool copy_engine = false;       // copies into its memory run beside its kernels; else the device does them itself
+  double most_busy_seconds = std::numeric_limits<double>::infinity();  // with tasks, in one step
 };
 
 struct MemorySpec {
@@ -42,8 +44,8 @@ class Cluster {
  public:
   Cluster() = default;
   // Throws std::invalid_argument naming what is wrong: no device, a duplicate name, an id out of range, a figure that
-  // is not finite and positive (launch_seconds and latency_seconds may be 0), a memory that no link connects to the
-  // host.
+  // is not finite and positive (launch_seconds and latency_seconds may be 0, most_busy_seconds infinite), a memory that
+  // no link connects to the host.
   Cluster(std::string name, std::vector<DeviceSpec> devices, std::vector<MemorySpec> memories,
           std::vector<LinkSpec> links);
 

@@ -51,13 +51,20 @@ class CostModel {
 // steal test read. Immutable; keeps pointers to the task graph and the cluster, which must outlive it.
 class CostTable {
  public:
+  // Throws std::invalid_argument where a layer is pinned to a device that the cluster does not have.
   CostTable(const TaskGraph& graph, const Cluster& cluster, const CostModel& model);
 
   [[nodiscard]] const TaskGraph& graph() const { return *graph_; }
   [[nodiscard]] const Cluster& cluster() const { return *cluster_; }
+  // Infinity where the device cannot run the task, or the constraints do not let it.
   [[nodiscard]] double seconds(TaskId task, DeviceId device) const {
-    return seconds_[graph_->task(task).cost_key.index() * cluster_->device_count() + device.index()];
+    return seconds_[row(task) * cluster_->device_count() + device.index()];
   }
+  // Tasks of one row take the same time on each device.
+  [[nodiscard]] std::size_t row(TaskId task) const {
+    return rows_.empty() ? graph_->task(task).cost_key.index() : rows_[task.index()];
+  }
+  [[nodiscard]] std::size_t row_count() const { return seconds_.size() / cluster_->device_count(); }
   [[nodiscard]] double fastest_seconds(TaskId task) const;
   [[nodiscard]] double mean_seconds(TaskId task) const;  // over the devices that can run it
   [[nodiscard]] double copy_seconds(DatumId datum, MemoryId from, MemoryId to) const {
@@ -65,8 +72,11 @@ class CostTable {
   }
 
  private:
+  void keep_demands();
+
   const TaskGraph* graph_;
   const Cluster* cluster_;
+  std::vector<std::size_t> rows_;  // by task; empty: its cost key's position
   std::vector<double> seconds_;
 };
 

@@ -24,7 +24,8 @@ class Policy {
 
 struct PolicyOptions {
   std::string plan_file;  // replay: the plan to follow
-  // annealing, genetic, exact, auto: time budget, about: they count what they look at, so that a plan does not depend on the machine.
+  // annealing, genetic, exact, auto: time budget, about: they count what they look at, so that a plan does not depend
+  // on the machine.
   double plan_seconds = 10;
 };
 
@@ -40,7 +41,9 @@ void register_policy(PolicyInfo info);                    // throws std::invalid
 [[nodiscard]] std::unique_ptr<Policy> make_policy(const std::string& name, const PolicyOptions& options = {});
 
 // Runs the policy, fills in name, fingerprint, device names, the simulated makespan and the best lower bound known, and
-// validates the result. Throws std::invalid_argument where it wants a device to run what it cannot.
+// validates the result. What the policy places where it may not run, by its device or by the graph's constraints, is
+// moved; a plan file is followed or refused. Throws std::invalid_argument naming the constraint that the plan breaks
+// all the same.
 [[nodiscard]] Plan plan_with(const std::string& policy, const TaskGraph& graph, const Cluster& cluster,
                              const CostModel& model, const PolicyOptions& options = {});
 

@@ -33,9 +33,9 @@ class StealRule {
 [[nodiscard]] std::unique_ptr<StealRule> make_steal_rule(const std::string& name);
 [[nodiscard]] std::vector<std::string> steal_rule_names();
 
-// Whether a task may ever run elsewhere than planned: tasks of the graph, never copies; and updates only within one
-// memory, since they change parameters in place.
-[[nodiscard]] bool stealable(const Schedule& schedule, StepTaskId task, LaneId thief);
+// Whether a task may ever run elsewhere than planned: tasks of the graph, never copies, where the thief may run them;
+// never one of a colocated group; and updates only within one memory, since they change parameters in place.
+[[nodiscard]] bool stealable(const Schedule& schedule, const CostTable& costs, StepTaskId task, LaneId thief);
 
 // The costs of a theft, with the waiting time as the caller knows it.
 [[nodiscard]] StealQuery make_steal_query(const Schedule& schedule, const CostTable& costs, StepTaskId task,

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "skua/graph/graph.h"
+#include "skua/scheduler/constraints.h"
 
 namespace skua {
 
@@ -50,12 +52,23 @@ struct CostKey {
   double bytes = 0;  // read and written
 };
 
+using GroupId = Id<struct GroupTag>;
+
+// What the constraints mean for a task.
+struct TaskDemand {
+  std::vector<std::size_t> pins;  // positions in Constraints::pins; all of them hold
+  GroupId group;                  // tasks of one group run on one device; invalid: none
+  double priority = 0;            // the highest of its own and of those that wait for it
+  double deadline_seconds = std::numeric_limits<double>::infinity();
+};
+
 class TaskGraph {
  public:
   // REQUIRES: micro_batches >= 1 (std::invalid_argument otherwise). The graph is for one micro-batch; gradients read by
   // nodes of the update phase are summed over all of them, so where there are several, nothing else may read or keep
   // those (std::invalid_argument otherwise). An update runs after every task that reads the parameter.
-  TaskGraph(const Graph& graph, int micro_batches);
+  // Constraints on a layer that the graph does not have, or that mean nothing: std::invalid_argument naming them.
+  TaskGraph(const Graph& graph, int micro_batches, Constraints constraints = {});
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
   [[nodiscard]] int micro_batches() const { return micro_batches_; }
@@ -79,6 +92,14 @@ class TaskGraph {
       TaskId id) const;  // "conv1 [mb 3]", "reduce grad(conv1.weight) [mb 0+1]", "conv1.weight.update"
   [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }  // of graph and micro-batch count
 
+  [[nodiscard]] const Constraints& constraints() const { return constraints_; }
+  [[nodiscard]] const TaskDemand& demand(TaskId id) const {
+    static const TaskDemand kNone;
+    return demands_.empty() ? kNone : demands_[id.index()];
+  }
+  [[nodiscard]] bool has_demands() const { return !demands_.empty(); }
+  [[nodiscard]] const std::vector<std::vector<TaskId>>& groups() const { return groups_; }
+
  private:
   template <class T>
   struct Rows {  // compressed sparse rows
@@ -93,8 +114,11 @@ class TaskGraph {
     }
   };
   struct Builder;
+  struct Demands;
+  void resolve_demands();
 
   Graph graph_;
+  Constraints constraints_;
   int micro_batches_ = 1;
   std::vector<Task> tasks_;
   std::vector<Datum> data_;
@@ -106,6 +130,8 @@ class TaskGraph {
   Rows<TaskId> predecessors_;
   Rows<TaskId> successors_;
   std::string fingerprint_;
+  std::vector<TaskDemand> demands_;  // by task; empty: there are no constraints
+  std::vector<std::vector<TaskId>> groups_;
 };
 
 }  // namespace skua
