@@ -55,7 +55,10 @@ class Auto final : public Policy {
     }
     if (devices.size() > 1 && in_time() && best_seconds > lower_bound_seconds(costs) * kNearBound) {
       const PolicyOptions options{"", budget_seconds_ * kSearchShare};
-      consider(make_policy("genetic", options)->make_plan(graph, cluster, model), "genetic");
+      try {
+        consider(make_policy("genetic", options)->make_plan(graph, cluster, model), "genetic");
+      } catch (const std::invalid_argument&) {  // nothing to begin with: `best` says what is wrong
+      }
     }
     return best;
   }

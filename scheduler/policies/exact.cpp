@@ -200,7 +200,8 @@ class Exact final : public Policy {
     Search search(costs, most_visits_);
     search.run(best, least);
     if (search.best().placements.empty()) {
-      throw std::invalid_argument("[policy exact] expected memories with room for the step, found no plan that fits");
+      throw std::invalid_argument(
+          "[policy exact] expected a plan that fits in memory and keeps to the constraints, found none");
     }
     // Copies that wait for each other can make the relaxation's optimum worse than where the search began.
     if (least > seconds_if_it_fits(search.best(), costs)) best = search.best();

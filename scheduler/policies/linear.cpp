@@ -24,8 +24,9 @@ class ByProgram final : public Policy {
     const CostTable costs(graph, cluster, model);
     const std::vector<ScoredPlan> known = plans_that_fit(costs, model);
     if (known.empty()) {
-      throw std::invalid_argument(
-          fmt::format("[policy {}] expected memories with room for the step, found no plan that fits", name_));
+      throw std::invalid_argument(fmt::format(
+          "[policy {}] expected a plan that fits in memory and keeps to the constraints to begin with, found none",
+          name_));
     }
     Rounding rounding(costs);
     const double horizon = known.front().seconds;

@@ -53,7 +53,9 @@ std::vector<ScoredPlan> SearchSpace::beginnings(const CostModel& model) {
     scored.seconds = fits(scored.plan) ? seconds(scored.plan) : std::numeric_limits<double>::infinity();
   }
   std::erase_if(plans, [](const ScoredPlan& scored) { return std::isinf(scored.seconds); });
-  if (plans.empty()) throw std::invalid_argument("[policy] expected memories with room for the step, got none");
+  if (plans.empty())
+    throw std::invalid_argument(
+        "[policy] expected a plan that fits in memory and keeps to the constraints to begin with, found none");
   std::stable_sort(plans.begin(), plans.end(),
                    [](const ScoredPlan& x, const ScoredPlan& y) { return x.seconds < y.seconds; });
   return plans;

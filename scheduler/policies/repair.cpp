@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+
+#include "skua/scheduler/simulator.h"
 
 namespace skua {
 namespace {
@@ -73,22 +74,39 @@ void keep_sums_in_place(Plan& plan, const CostTable& costs) {
   }
 }
 
-// New priorities only where the order is another one.
-void put_first(Plan& plan, const TaskGraph& graph) {
-  std::vector<std::size_t> order(plan.placements.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto by_plan = [&](std::size_t a, std::size_t b) {
-    const double x = plan.placements[a].priority;
-    const double y = plan.placements[b].priority;
-    return x != y ? x > y : a < b;
-  };
-  std::sort(order.begin(), order.end(), by_plan);
-  const auto by_demand = [&](std::size_t a, std::size_t b) {
-    return graph.demand(task_id(a)).priority > graph.demand(task_id(b)).priority;
-  };
-  if (std::is_sorted(order.begin(), order.end(), by_demand)) return;
-  std::stable_sort(order.begin(), order.end(), by_demand);
-  for (std::size_t i = 0; i < order.size(); ++i) plan.placements[order[i]].priority = -static_cast<double>(i);
+// Tasks of smaller keys first, in the plan's order among equals. New priorities only where the order is another one.
+template <class Key>
+void put_in_order(Plan& plan, Key key) {
+  std::vector<TaskId> order;
+  for (std::size_t i = 0; i < plan.placements.size(); ++i) order.push_back(task_id(i));
+  std::stable_sort(order.begin(), order.end(), [&](TaskId a, TaskId b) {
+    return plan.placements[a.index()].priority > plan.placements[b.index()].priority;
+  });
+  const auto by_key = [&](TaskId a, TaskId b) { return key(a) < key(b); };
+  if (std::is_sorted(order.begin(), order.end(), by_key)) return;
+  std::stable_sort(order.begin(), order.end(), by_key);
+  for (std::size_t i = 0; i < order.size(); ++i) plan.placements[order[i].index()].priority = -static_cast<double>(i);
+}
+
+bool is_late(const TaskGraph& graph, TaskId id, const StepTrace& predicted) {
+  return predicted.records[id.index()].finish_seconds > graph.demand(id).deadline_seconds * (1 + kRounding);
+}
+
+// Earliest due date first (Jackson, "Scheduling a production line to minimize maximum tardiness", 1955), where the
+// plan's own order misses a deadline. What a task waits for is due before it.
+void keep_deadlines(Plan& plan, const CostTable& costs) {
+  const TaskGraph& graph = costs.graph();
+  const StepTrace predicted = simulate(Schedule(graph, costs.cluster(), plan), costs);
+  std::vector<double> due(graph.task_count());
+  bool late = false;
+  for (std::size_t i = graph.task_count(); i-- > 0;) {
+    late = late || is_late(graph, task_id(i), predicted);
+    due[i] = graph.demand(task_id(i)).deadline_seconds;
+    for (const TaskId next : graph.successors(task_id(i))) {
+      due[i] = std::min(due[i], due[next.index()] - costs.fastest_seconds(next));
+    }
+  }
+  if (late) put_in_order(plan, [&](TaskId id) { return std::pair(-graph.demand(id).priority, due[id.index()]); });
 }
 
 std::string breach_of_device(const Plan& plan, const CostTable& costs, TaskId id) {
@@ -110,7 +128,10 @@ void repair(Plan& plan, const CostTable& costs) {
   move_to_allowed_devices(plan, costs);
   gather_groups(plan, costs);
   keep_sums_in_place(plan, costs);
-  if (!costs.graph().constraints().priorities.empty()) put_first(plan, costs.graph());
+  const TaskGraph& graph = costs.graph();
+  if (!graph.constraints().priorities.empty())
+    put_in_order(plan, [&](TaskId id) { return -graph.demand(id).priority; });
+  if (!graph.constraints().deadlines.empty()) keep_deadlines(plan, costs);
 }
 
 std::string breach_of(const Plan& plan, const CostTable& costs, const StepTrace& predicted) {
@@ -135,10 +156,10 @@ std::string breach_of(const Plan& plan, const CostTable& costs, const StepTrace&
                        device.most_busy_seconds, loads[d]);
   }
   for (std::size_t i = 0; graph.has_demands() && i < plan.placements.size(); ++i) {
-    const double deadline = graph.demand(task_id(i)).deadline_seconds;
-    if (predicted.records[i].finish_seconds <= deadline * (1 + kRounding)) continue;
+    if (!is_late(graph, task_id(i), predicted)) continue;
     return fmt::format("expected {} to end within {:g} s of the step's start, got {:g} s (simulated)",
-                       graph.name(task_id(i)), deadline, predicted.records[i].finish_seconds);
+                       graph.name(task_id(i)), graph.demand(task_id(i)).deadline_seconds,
+                       predicted.records[i].finish_seconds);
   }
   return "";
 }
