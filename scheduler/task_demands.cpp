@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 #include "skua/scheduler/task_graph.h"
@@ -15,6 +16,8 @@ struct TaskGraph::Demands {
   TaskGraph& result;
   const Graph& graph = result.graph_;
   const Constraints& constraints = result.constraints_;
+  std::vector<std::pair<std::string_view, std::size_t>> by_name = {};  // nodes
+  std::vector<std::vector<std::size_t>> tasks_of = {};                 // by node
 
   void resolve() {
     if (constraints.pins.empty() && constraints.colocations.empty() && constraints.priorities.empty() &&
@@ -22,6 +25,10 @@ struct TaskGraph::Demands {
       return;
     }
     result.demands_.resize(result.tasks_.size());
+    for (std::size_t n = 0; n < graph.node_count(); ++n) by_name.emplace_back(graph.nodes()[n].name, n);
+    std::sort(by_name.begin(), by_name.end());
+    tasks_of.resize(graph.node_count());
+    for (std::size_t i = 0; i < result.tasks_.size(); ++i) tasks_of[node_of(task_id(i)).index()].push_back(i);
     resolve_pins();
     resolve_colocations();
     resolve_priorities();
@@ -37,19 +44,23 @@ struct TaskGraph::Demands {
     return task.kind == TaskKind::kReduce ? graph.value(task.value).producer : task.node;
   }
 
-  // By node. Throws where `what` names a layer that there is not.
-  std::vector<bool> nodes_of(const std::string& layer, const char* what) const {
-    std::vector<bool> nodes;
-    for (const Node& node : graph.nodes()) nodes.push_back(node.name == layer || node.name.starts_with(layer + "."));
-    if (std::find(nodes.begin(), nodes.end(), true) != nodes.end()) return nodes;
-    throw std::invalid_argument(fmt::format("[{}] expected a layer of the graph, got '{}'", what, layer));
+  // Throws where `what` names a layer that there is not.
+  std::vector<std::size_t> nodes_of(const std::string& layer, const char* what) const {
+    std::vector<std::size_t> nodes;
+    const auto at = [&](const std::string& name) {
+      return std::lower_bound(by_name.begin(), by_name.end(), std::pair<std::string_view, std::size_t>(name, 0));
+    };
+    for (auto it = at(layer); it != by_name.end() && it->first == layer; ++it) nodes.push_back(it->second);
+    const std::string prefix = layer + ".";
+    for (auto it = at(prefix); it != by_name.end() && it->first.starts_with(prefix); ++it) nodes.push_back(it->second);
+    if (!nodes.empty()) return nodes;
+    throw std::invalid_argument(fmt::format("[{}] expected a layer of the graph, got '{:.80}'", what, layer));
   }
 
   template <class Action>
   void for_each_demand(const std::string& layer, const char* what, Action action) {
-    const std::vector<bool> nodes = nodes_of(layer, what);
-    for (std::size_t i = 0; i < result.demands_.size(); ++i) {
-      if (nodes[node_of(task_id(i)).index()]) action(result.demands_[i]);
+    for (const std::size_t node : nodes_of(layer, what)) {
+      for (const std::size_t task : tasks_of[node]) action(result.demands_[task]);
     }
   }
 
@@ -71,11 +82,9 @@ struct TaskGraph::Demands {
       const std::vector<std::string>& layers = constraints.colocations[c].layers;
       if (layers.empty()) throw std::invalid_argument("[colocation] expected 1 layer or more, got none");
       for (const std::string& layer : layers) {
-        const std::vector<bool> nodes = nodes_of(layer, "colocation");
-        for (std::size_t n = 0; n < nodes.size(); ++n) {
-          if (!nodes[n]) continue;
+        for (const std::size_t n : nodes_of(layer, "colocation")) {
           const std::size_t before = std::exchange(colocation[n], c);
-          if (before != kNone) std::replace(colocation.begin(), colocation.end(), before, c);
+          if (before != kNone && before != c) std::replace(colocation.begin(), colocation.end(), before, c);
         }
       }
     }

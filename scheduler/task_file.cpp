@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "cluster_file.h"
+#include "constraints_file.h"
 #include "scheduler.pb.h"
 
 namespace skua {
@@ -248,6 +249,7 @@ TimedGraph from_message(const proto::TimedGraph& file) {
     for (const std::string& to : edge.to()) added.to.push_back(position(to));
   }
   if (file.has_cluster()) graph.cluster = cluster_from(file.cluster());
+  graph.constraints = constraints_from(file.constraints());
   return graph;
 }
 

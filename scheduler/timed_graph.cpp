@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <queue>
 #include <set>
 #include <stdexcept>
@@ -163,6 +164,14 @@ TimedProblem::TimedProblem(const TimedGraph& timed, const Cluster& cluster) {
     const Op op{kTaskOp, {{"outputs", outputs}, {"task", static_cast<std::int64_t>(i)}}};
     const std::vector<ValueId> made = graph.add_node(op, inputs, task.name);
     for (std::size_t e = 0; e < makes[i].size(); ++e) values[makes[i][e]] = made[e];
+  }
+  constraints = timed.constraints;
+  std::map<int, Constraints::Colocation> groups;
+  for (const TimedTask& task : timed.tasks) {
+    if (task.group >= 0) groups[task.group].layers.push_back(task.name);
+  }
+  for (auto& [number, group] : groups) {
+    if (group.layers.size() > 1) constraints.colocations.push_back(std::move(group));
   }
   const TaskGraph tasks(graph, 1);
   for (std::size_t i = 0; i < tasks.task_count(); ++i) {

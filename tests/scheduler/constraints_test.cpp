@@ -130,6 +130,26 @@ TEST(Constraints, AreReadFromFiles) {
   EXPECT_NE(message_of([&] { (void)load_constraints(path); }).find("expected constraints in JSON"), std::string::npos);
 }
 
+// By hand: a (1 s) makes what b and c (3 s each) read; all three colocated take 7 s, b away 4 s; c is due after 4 s.
+TEST(Constraints, StandInTaskGraphFilesToo) {
+  const std::string text = R"({"tasks": [{"name": "a", "seconds": 1}, {"name": "b", "seconds": 3},
+    {"name": "c", "seconds": 3}], "edges": [{"from": "a", "to": ["b", "c"]}], "constraints": CONSTRAINTS})";
+  const auto makespan = [&](const std::string& constraints, int group) {
+    std::string with = text;
+    TimedGraph timed = parse_timed_graph(with.replace(with.find("CONSTRAINTS"), 11, constraints), "json");
+    for (TimedTask& task : timed.tasks) task.group = group;
+    const TimedProblem problem(timed, timed_cluster(2));
+    const TaskGraph tasks(problem.graph, 1, problem.constraints);
+    return plan_with("exact", tasks, timed_cluster(2), problem.costs).predicted_seconds;
+  };
+  EXPECT_NEAR(makespan("{}", -1), 4, kRounding);
+  EXPECT_NEAR(makespan("{}", 5), 7, kRounding);
+  EXPECT_NEAR(makespan(R"({"colocations": [{"layers": ["a", "b", "c"]}]})", -1), 7, kRounding);
+  EXPECT_NEAR(makespan(R"({"colocations": [{"layers": ["b", "c"]}], "deadlines": [{"layer": "c", "seconds": 4}]})", -1),
+              7, kRounding);
+  EXPECT_THROW((void)makespan(R"({"deadlines": [{"layer": "c", "seconds": 3.5}]})", -1), std::invalid_argument);
+}
+
 TEST(Constraints, LimitsAreTheClusters) {
   const Cluster cluster =
       with_limits(tiny_cluster(true), {.limits = {{"a", 500, std::nullopt}, {"b", std::nullopt, 7}}});

@@ -138,6 +138,21 @@ TEST(Policies, ListSchedulersFindTheOptimumByHand) {
   EXPECT_DOUBLE_EQ(plan_with("single", graph, cluster, tiny_costs(graph)).predicted_seconds, 7);
 }
 
+// Of two equal devices the one whose memory is fuller afterwards, as long as it has room: relu needs 8000 bytes.
+TEST(Policies, GreedyTakesTheBestFit) {
+  const TaskGraph graph(relu_graph(), 1);
+  const auto device_with = [&](double bytes) {
+    const Cluster base = tiny_cluster(true);
+    std::vector<MemorySpec> memories = base.memories();
+    memories[2].capacity_bytes = bytes;
+    const Cluster cluster("fit", base.devices(), memories, base.links());
+    return plan_with("greedy", graph, cluster, tiny_costs(graph)).placements[0].device;
+  };
+  EXPECT_EQ(device_with(7999), DeviceId(0));
+  EXPECT_EQ(device_with(8001), DeviceId(1));
+  EXPECT_EQ(device_with(2e9), DeviceId(0));
+}
+
 // HEFT goes by the longest way to the end, greedy by order: two chains of 6 s and one operator of 1 s that comes first.
 TEST(Policies, HeftPutsLongChainsFirst) {
   Graph step;

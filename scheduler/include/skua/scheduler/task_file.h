@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "skua/scheduler/constraints.h"
 #include "skua/scheduler/cost_model.h"
 
 namespace skua {
@@ -18,7 +19,7 @@ struct TimedTask {
   std::string name;                       // unique
   std::map<std::string, double> seconds;  // by device kind; kAnyDevice: on all kinds that have no time of their own
   double resident_bytes = 0;              // weights: in its device's memory throughout
-  int group = -1;         // tasks of one group (0 or more) run on one device; max-load alone knows groups
+  int group = -1;         // tasks of one group (0 or more) run on one device
   bool backward = false;  // of a training step; goes where the forward task of its group goes
 
   [[nodiscard]] double seconds_on(const std::string& device_kind) const;  // infinity where they cannot run it
@@ -34,7 +35,8 @@ struct TimedEdge {
 struct TimedGraph {
   std::vector<TimedTask> tasks;
   std::vector<TimedEdge> edges;
-  std::optional<Cluster> cluster;  // where the file names one
+  std::optional<Cluster> cluster = std::nullopt;  // where the file names one
+  Constraints constraints = {};                   // on tasks, by name; max-load knows none of them
 };
 
 // By file name: ".stg" (standard task graph set: number, time, predecessors), ".dot" or ".gv" (`weight` of a node in
@@ -61,6 +63,7 @@ struct TimedProblem {
   TimedProblem(const TimedGraph& timed, const Cluster& cluster);
   Graph graph;
   CostModel costs;
+  Constraints constraints;             // the graph's own, and a colocation for each group
   std::vector<std::size_t> positions;  // in the list of tasks, by task id
 };
 
