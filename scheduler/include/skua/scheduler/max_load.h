@@ -18,8 +18,8 @@ namespace skua {
 struct LoadSplit {
   std::vector<DeviceId> devices;  // by task position
   double max_load = 0;            // seconds per sample
-  double pipeline_bound = 0;  // no split that is a pipeline has a smaller max load; max_load where it is proved best
-  double bound = 0;           // no split at all has: work over all devices, and the largest group
+  double pipeline_bound = 0;      // no pipeline has a smaller max load; where it is max_load, that is proved best
+  double bound = 0;               // no split at all has: work over all devices, and the largest group
 };
 
 // The best split that is a pipeline: parts in a row, each of which reads only from those before it (forward tasks
