@@ -26,7 +26,7 @@ Workload random_workload(Random& random, std::size_t count) {
   Workload result;
   TimedGraph& graph = result.graph;
   const bool training = random.below(2) == 0;
-  const auto seconds = [&] { return static_cast<double>(random.below(10)); };
+  const auto seconds = [&] { return random.below(3) == 0 ? 0.0 : static_cast<double>(1 + random.below(9)); };
   const auto bytes = [&] { return 4 * static_cast<double>(random.below(6)); };
   for (std::size_t i = 0; i < count; ++i) {
     const double fast = seconds();
@@ -199,7 +199,7 @@ double best_pipeline(const Workload& w) {
 TEST(MaxLoad, SearchTellsWhetherAPipelineStaysBelow) {
   Random random(12, 0);
   int solved = 0;
-  for (int trial = 0; trial < 400; ++trial) {
+  for (int trial = 0; trial < 1200; ++trial) {
     const Workload w = random_workload(random, 5 + random.below(5));
     const double best = best_pipeline(w);
     const max_load::Problem problem(w.graph, w.cluster);
@@ -222,7 +222,7 @@ TEST(MaxLoad, SearchTellsWhetherAPipelineStaysBelow) {
     EXPECT_NEAR(minimize_max_load(w.graph, w.cluster).max_load, best, 1e-9) << trial;
     if (HasFailure()) return;
   }
-  EXPECT_GT(solved, 300);
+  EXPECT_GT(solved, 1000);
 }
 
 TEST(MaxLoad, SearchSaysThatItGaveUp) {
