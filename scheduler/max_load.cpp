@@ -1,336 +1,49 @@
 #include "skua/scheduler/max_load.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <deque>
-#include <limits>
-#include <map>
 #include <set>
 #include <stdexcept>
-#include <unordered_map>
+
+#include "max_load_problem.h"
+#include "max_load_search.h"
 
 namespace skua {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+using max_load::Item;
+using max_load::ItemDatum;
+using max_load::kInfinity;
+using max_load::Problem;
 
-// Tasks that stay together.
-struct Item {
-  std::vector<std::size_t> tasks;
-  double bytes = 0;
-  std::vector<double> seconds;          // by class of devices
-  std::vector<std::size_t> data;        // made or read by its tasks
-  std::vector<std::size_t> successors;  // items, by forward tasks
-  std::size_t waits = 0;
-};
+constexpr std::size_t kMostSteps = 100'000'000;  // of all searches of one problem: some seconds
+constexpr double kRounding = 1e-12;              // loads that differ by less are the same
+constexpr double kLastGap = 1e-3;                // from here on, anything better at all is looked for
 
-// What crosses borders, in items.
-struct ItemDatum {
-  std::size_t from = 0;
-  std::vector<std::size_t> to;      // each once, none `from`
-  std::vector<double> in_seconds;   // by class
-  std::vector<double> out_seconds;  // by class
-};
-
-// Devices that are the same to any split.
-struct DeviceClass {
-  std::vector<DeviceId> devices;
-  double capacity_bytes = 0;
-};
-
-using Bits = std::vector<std::uint64_t>;
-
-bool has(const Bits& bits, std::size_t i) {
-  return (bits[i / 64] >> (i % 64) & 1) != 0;
-}
-
-struct BitsHash {
-  std::size_t operator()(const Bits& bits) const {
-    std::size_t hash = 0;
-    for (const std::uint64_t word : bits) hash = (hash ^ word) * 0x9E3779B97F4A7C15U + (hash >> 29);
-    return hash;
-  }
-};
-
-// The latest item that is ready first, or the earliest. Without those in and behind circles.
-std::vector<std::size_t> topological_order(const std::vector<Item>& items, bool latest_first) {
-  std::vector<std::size_t> waits;
-  std::deque<std::size_t> ready;
-  for (const Item& item : items) {
-    waits.push_back(item.waits);
-    if (item.waits == 0) ready.push_back(waits.size() - 1);
-  }
-  std::vector<std::size_t> order;
-  while (!ready.empty()) {
-    const std::size_t item = latest_first ? ready.back() : ready.front();
-    latest_first ? ready.pop_back() : ready.pop_front();
-    order.push_back(item);
-    for (const std::size_t next : items[item].successors) {
-      if (--waits[next] == 0) ready.push_back(next);
-    }
-  }
-  return order;
-}
-
-class Problem {
- public:
-  Problem(const TimedGraph& graph, const Cluster& cluster) : graph_(graph), cluster_(cluster) {
-    make_classes();
-    make_items();
-    make_data();
-    check_order();
-  }
-
-  [[nodiscard]] const std::vector<Item>& items() const { return items_; }
-  [[nodiscard]] const std::vector<ItemDatum>& data() const { return data_; }
-  [[nodiscard]] const std::vector<DeviceClass>& classes() const { return classes_; }
-
-  // Fractions of items on devices, copies left out, and the largest item.
-  [[nodiscard]] double bound() const {
-    double largest = 0;
-    std::vector<double> work(classes_.size(), 0);
-    for (const Item& item : items_) {
-      largest = std::max(largest, *std::min_element(item.seconds.begin(), item.seconds.end()));
-      for (std::size_t c = 0; c < classes_.size(); ++c) {
-        if (item.seconds[c] < kInfinity) work[c] += item.seconds[c];
-      }
-    }
-    // Weak duality, as in lower_bound_seconds: any speeds that sum to 1 give a bound.
-    double speeds = 0;
-    for (std::size_t c = 0; c < classes_.size(); ++c) {
-      if (work[c] > 0) speeds += static_cast<double>(classes_[c].devices.size()) / work[c];
-    }
-    if (speeds == 0) return largest;
-    double load = 0;
-    for (const Item& item : items_) {
-      double least = kInfinity;
-      for (std::size_t c = 0; c < classes_.size(); ++c) {
-        if (item.seconds[c] < kInfinity) least = std::min(least, work[c] > 0 ? item.seconds[c] / work[c] / speeds : 0);
-      }
-      load += least;
-    }
-    return std::max(largest, load);
-  }
-
- private:
-  void make_classes() {
-    std::map<std::tuple<std::string, bool, double, double, double>, std::size_t> known;
-    for (std::size_t d = 0; d < cluster_.device_count(); ++d) {
-      const DeviceId id(static_cast<std::int64_t>(d));
-      const DeviceSpec& device = cluster_.device(id);
-      const bool on_host = device.memory == kHostMemory;
-      const double capacity = on_host ? kInfinity : cluster_.memory(device.memory).capacity_bytes;
-      const auto key =
-          std::tuple(device.kind, on_host, capacity, cluster_.copy_seconds(1e9, kHostMemory, device.memory),
-                     cluster_.copy_seconds(1e9, device.memory, kHostMemory));
-      const auto [found, added] = known.emplace(key, classes_.size());
-      if (added) classes_.push_back({{}, capacity});
-      classes_[found->second].devices.push_back(id);
-    }
-  }
-
-  void make_items() {
-    std::map<int, std::size_t> groups;
-    item_of_.resize(graph_.tasks.size());
-    for (std::size_t t = 0; t < graph_.tasks.size(); ++t) {
-      const TimedTask& task = graph_.tasks[t];
-      std::size_t item = items_.size();
-      if (task.group >= 0) item = groups.emplace(task.group, item).first->second;
-      if (item == items_.size()) items_.emplace_back().seconds.assign(classes_.size(), 0);
-      item_of_[t] = item;
-      items_[item].tasks.push_back(t);
-      items_[item].bytes += task.resident_bytes;
-      for (std::size_t c = 0; c < classes_.size(); ++c) {
-        items_[item].seconds[c] += task.seconds_on(cluster_.device(classes_[c].devices.front()).kind);
-      }
-    }
-    for (const Item& item : items_) {
-      const bool forward =
-          std::any_of(item.tasks.begin(), item.tasks.end(), [&](std::size_t t) { return !graph_.tasks[t].backward; });
-      const std::string& name = graph_.tasks[item.tasks.front()].name;
-      if (!forward) {
-        throw std::invalid_argument(
-            fmt::format("[task {}] expected a forward task in the group of a backward one, got none", name));
-      }
-      if (*std::min_element(item.seconds.begin(), item.seconds.end()) == kInfinity) {
-        throw std::invalid_argument(fmt::format("[task {}] expected a device that can run its group, got none", name));
-      }
-    }
-  }
-
-  void make_data() {
-    std::set<std::pair<std::size_t, std::size_t>> order;
-    for (const TimedEdge& edge : graph_.edges) {
-      ItemDatum datum;
-      datum.from = item_of_[edge.from];
-      std::set<std::size_t> readers;
-      for (const std::size_t to : edge.to) {
-        const std::size_t reader = item_of_[to];
-        if (reader == datum.from) continue;
-        readers.insert(reader);
-        if (!graph_.tasks[edge.from].backward && !graph_.tasks[to].backward) order.emplace(datum.from, reader);
-      }
-      if (readers.empty()) continue;
-      datum.to.assign(readers.begin(), readers.end());
-      for (const DeviceClass& devices : classes_) {
-        const MemoryId memory = cluster_.device(devices.devices.front()).memory;
-        datum.in_seconds.push_back(cluster_.copy_seconds(edge.bytes, kHostMemory, memory));
-        datum.out_seconds.push_back(cluster_.copy_seconds(edge.bytes, memory, kHostMemory));
-      }
-      items_[datum.from].data.push_back(data_.size());
-      for (const std::size_t reader : readers) items_[reader].data.push_back(data_.size());
-      data_.push_back(std::move(datum));
-    }
-    for (const auto& [before, after] : order) {
-      items_[before].successors.push_back(after);
-      ++items_[after].waits;
-    }
-  }
-
-  void check_order() const {
-    std::vector<bool> reached(items_.size(), false);
-    for (const std::size_t item : topological_order(items_, true)) reached[item] = true;
-    const auto stuck = std::find(reached.begin(), reached.end(), false);
-    if (stuck == reached.end()) return;
-    const Item& item = items_[static_cast<std::size_t>(stuck - reached.begin())];
-    throw std::invalid_argument(
-        fmt::format("[task {}] expected groups that do not wait for each other, got a circle with that of this task",
-                    graph_.tasks[item.tasks.front()].name));
-  }
-
-  const TimedGraph& graph_;
-  const Cluster& cluster_;
-  std::vector<DeviceClass> classes_;
-  std::vector<Item> items_;
-  std::vector<ItemDatum> data_;
-  std::vector<std::size_t> item_of_;
-};
-
-// A part that grows by one item after another: its load on a device of each class.
-struct Part {
-  double bytes = 0;
-  std::vector<double> work;    // by class
-  std::vector<double> copies;  // by class
-};
-
-// The copies of one datum at the border of a part that holds its maker or not, and `inside` of its readers.
-double border_seconds(const ItemDatum& datum, bool maker, std::size_t inside, std::size_t c) {
-  if (maker) return inside < datum.to.size() ? datum.out_seconds[c] : 0;
-  return inside > 0 ? datum.in_seconds[c] : 0;
-}
-
-// `inside(i)` says whether item i is in the part already; `item` is not.
-template <class Inside>
-void grow(const Problem& problem, Part& part, std::size_t item, Inside inside) {
-  const Item& added = problem.items()[item];
-  part.bytes += added.bytes;
-  for (std::size_t c = 0; c < part.work.size(); ++c) part.work[c] += added.seconds[c];
-  for (const std::size_t d : added.data) {
-    const ItemDatum& datum = problem.data()[d];
-    const bool maker = inside(datum.from);
-    std::size_t readers = 0;
-    for (const std::size_t to : datum.to) readers += inside(to) ? 1 : 0;
-    const bool makes = datum.from == item;
-    for (std::size_t c = 0; c < part.copies.size(); ++c) {
-      part.copies[c] += border_seconds(datum, maker || makes, readers + (makes ? 0 : 1), c) -
-                        border_seconds(datum, maker, readers, c);
-    }
-  }
-}
-
-// Sets of items that hold the predecessors of all that they hold, smaller ones first.
-struct ClosedSets {
-  std::vector<Bits> bits;
-  std::vector<std::vector<std::pair<std::size_t, std::size_t>>> larger;  // by set: item, the set with it
-};
-
-// A chain of them along one order of the items.
-ClosedSets closed_sets_along(const std::vector<std::size_t>& order) {
-  ClosedSets sets;
-  sets.bits.emplace_back((order.size() + 63) / 64, 0);
-  for (const std::size_t item : order) {
-    Bits next = sets.bits.back();
-    next[item / 64] |= std::uint64_t{1} << (item % 64);
-    sets.larger.push_back({{item, sets.bits.size()}});
-    sets.bits.push_back(std::move(next));
-  }
-  sets.larger.emplace_back();
-  return sets;
-}
-
-// All of them; none where there are more than kMostClosedSets.
-ClosedSets all_closed_sets(const Problem& problem) {
-  const std::vector<Item>& items = problem.items();
-  std::vector<std::vector<std::size_t>> predecessors(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    for (const std::size_t next : items[i].successors) predecessors[next].push_back(i);
-  }
-  ClosedSets sets;
-  std::unordered_map<Bits, std::size_t, BitsHash> known;
-  sets.bits.emplace_back((items.size() + 63) / 64, 0);
-  known.emplace(sets.bits[0], 0);
-  for (std::size_t s = 0; s < sets.bits.size(); ++s) {
-    sets.larger.emplace_back();
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      const auto inside = [&](std::size_t p) { return has(sets.bits[s], p); };
-      if (inside(i) || !std::all_of(predecessors[i].begin(), predecessors[i].end(), inside)) continue;
-      Bits next = sets.bits[s];
-      next[i / 64] |= std::uint64_t{1} << (i % 64);
-      const auto [found, added] = known.emplace(next, sets.bits.size());
-      if (added) sets.bits.push_back(std::move(next));
-      sets.larger[s].emplace_back(i, found->second);
-    }
-    if (sets.bits.size() > kMostClosedSets) return {};
-  }
-  return sets;
-}
-
-// Parts from one closed set to a larger one, each on a device of one class: least max load for every number of devices
-// used of each class.
+// The best split into parts of one order of the items, by dynamic programming: least max load of what comes before a
+// position, for every number of devices used of each class.
 class Programme {
  public:
-  Programme(const Problem& problem, const ClosedSets& sets) : problem_(problem), sets_(sets) {
-    for (const DeviceClass& devices : problem.classes()) {
+  Programme(const Problem& problem, std::vector<std::size_t> order)
+      : problem_(problem), order_(std::move(order)), positions_(order_.size()) {
+    for (std::size_t i = 0; i < order_.size(); ++i) positions_[order_[i]] = i;
+    for (const max_load::DeviceClass& devices : problem.classes()) {
       strides_.push_back(states_);
       states_ *= devices.devices.size() + 1;
     }
-    loads_.assign(sets.bits.size() * states_, kInfinity);
+    loads_.assign((order_.size() + 1) * states_, kInfinity);
     steps_.resize(loads_.size());
-    stamps_.assign(sets.bits.size(), sets.bits.size());
-    parts_.resize(sets.bits.size());
   }
 
-  // The least max load below `known`; `known` where there is none.
-  double run(double known) {
-    least_ = known;
-    for (std::size_t state = 0; state < states_; ++state) loads_[state] = 0;  // nothing is left to do before set 0
-    for (std::size_t s = 0; s + 1 < sets_.bits.size(); ++s) {
-      const auto row = loads_.begin() + static_cast<std::ptrdiff_t>(s * states_);
-      if (*std::min_element(row, row + static_cast<std::ptrdiff_t>(states_)) < least_) extend(s);
+  // The devices of a split below `least`, by item; empty where there is none.
+  std::vector<DeviceId> run(double least) {
+    std::fill_n(loads_.begin(), states_, 0);
+    for (std::size_t from = 0; from < order_.size(); ++from) {
+      for (std::size_t c = 0; c < strides_.size(); ++c) extend(from, c, least);
     }
-    return least_;
-  }
-
-  // By item; empty where run found none.
-  [[nodiscard]] std::vector<DeviceId> devices() const {
-    std::vector<DeviceId> devices(problem_.items().size());
-    std::size_t s = sets_.bits.size() - 1;
-    const auto last = loads_.begin() + static_cast<std::ptrdiff_t>(s * states_);
-    std::size_t state =
-        static_cast<std::size_t>(std::min_element(last, last + static_cast<std::ptrdiff_t>(states_)) - last);
-    if (last[static_cast<std::ptrdiff_t>(state)] == kInfinity) return {};
-    std::vector<std::size_t> used(problem_.classes().size(), 0);
-    while (s > 0) {
-      const Step& step = steps_[s * states_ + state];
-      const DeviceId device = problem_.classes()[step.device_class].devices[used[step.device_class]++];
-      for (std::size_t i = 0; i < devices.size(); ++i) {
-        if (has(sets_.bits[s], i) && !has(sets_.bits[step.from], i)) devices[i] = device;
-      }
-      state -= strides_[step.device_class];
-      s = step.from;
-    }
-    return devices;
+    const auto last = loads_.end() - static_cast<std::ptrdiff_t>(states_);
+    const auto best = std::min_element(last, loads_.end());
+    if (*best >= least) return {};
+    return devices(static_cast<std::size_t>(best - last));
   }
 
  private:
@@ -339,55 +52,109 @@ class Programme {
     std::size_t device_class = 0;
   };
 
-  // Grows all parts that begin after set s and whose work some device can do below the least max load.
-  void extend(std::size_t s) {
-    const std::size_t classes = strides_.size();
-    std::vector<std::size_t> reached{s};
-    stamps_[s] = s;
-    parts_[s] = {0, std::vector<double>(classes, 0), std::vector<double>(classes, 0)};
-    for (std::size_t r = 0; r < reached.size(); ++r) {
-      const std::size_t from = reached[r];
-      for (const auto& [item, to] : sets_.larger[from]) {
-        if (stamps_[to] == s) continue;
-        stamps_[to] = s;
-        Part& part = parts_[to];
-        part = parts_[from];
-        grow(problem_, part, item,
-             [&, from = from](std::size_t i) { return has(sets_.bits[from], i) && !has(sets_.bits[s], i); });
-        bool may_grow = false;
-        for (std::size_t c = 0; c < classes; ++c) {
-          if (part.bytes > problem_.classes()[c].capacity_bytes || part.work[c] >= least_) continue;
-          may_grow = true;
-          put(s, to, c, part.work[c] + part.copies[c]);
-        }
-        if (may_grow) reached.push_back(to);
-      }
+  // Grows the part of class c that begins at a position while its work stays below `least`.
+  void extend(std::size_t from, std::size_t c, double least) {
+    double work = 0;
+    double copies = 0;
+    double bytes = 0;
+    for (std::size_t to = from; to < order_.size(); ++to) {
+      const Item& item = problem_.items()[order_[to]];
+      work += item.seconds[c];
+      bytes += item.bytes;
+      if (work >= least || bytes > problem_.classes()[c].capacity_bytes) return;
+      for (const std::size_t d : item.data) copies += copied(d, from, to + 1, c) - copied(d, from, to, c);
+      put(from, to + 1, c, work + copies);
     }
   }
 
-  void put(std::size_t s, std::size_t to, std::size_t c, double load) {
-    if (load >= least_) return;
+  // Copies of datum d at the borders of the part from one position up to another.
+  [[nodiscard]] double copied(std::size_t d, std::size_t from, std::size_t to, std::size_t c) const {
+    const ItemDatum& datum = problem_.data()[d];
+    const auto inside = [&](std::size_t i) { return from <= positions_[i] && positions_[i] < to; };
+    if (!inside(datum.from)) return std::any_of(datum.to.begin(), datum.to.end(), inside) ? datum.in_seconds[c] : 0;
+    return std::all_of(datum.to.begin(), datum.to.end(), inside) ? 0 : datum.out_seconds[c];
+  }
+
+  void put(std::size_t from, std::size_t to, std::size_t c, double load) {
     const std::size_t devices = problem_.classes()[c].devices.size();
     for (std::size_t state = 0; state + strides_[c] < states_; ++state) {
       if (state / strides_[c] % (devices + 1) == devices) continue;
-      const double max_load = std::max(loads_[s * states_ + state], load);
+      const double max_load = std::max(loads_[from * states_ + state], load);
       double& best = loads_[to * states_ + state + strides_[c]];
-      if (max_load >= best || max_load >= least_) continue;
+      if (max_load >= best) continue;
       best = max_load;
-      steps_[to * states_ + state + strides_[c]] = {s, c};
-      if (to + 1 == sets_.bits.size()) least_ = max_load;
+      steps_[to * states_ + state + strides_[c]] = {from, c};
     }
   }
 
+  [[nodiscard]] std::vector<DeviceId> devices(std::size_t state) const {
+    std::vector<DeviceId> devices(order_.size());
+    std::vector<std::size_t> used(strides_.size(), 0);
+    for (std::size_t to = order_.size(); to > 0;) {
+      const Step& step = steps_[to * states_ + state];
+      const DeviceId device = problem_.classes()[step.device_class].devices[used[step.device_class]++];
+      for (std::size_t i = step.from; i < to; ++i) devices[order_[i]] = device;
+      state -= strides_[step.device_class];
+      to = step.from;
+    }
+    return devices;
+  }
+
   const Problem& problem_;
-  const ClosedSets& sets_;
-  std::vector<std::size_t> strides_;
+  const std::vector<std::size_t> order_;
+  std::vector<std::size_t> positions_;  // in the order, by item
+  std::vector<std::size_t> strides_;    // by class
   std::size_t states_ = 1;
-  double least_ = kInfinity;
-  std::vector<double> loads_;  // by set and state
+  std::vector<double> loads_;  // by position and state
   std::vector<Step> steps_;    // likewise
-  std::vector<std::size_t> stamps_;
-  std::vector<Part> parts_;
+};
+
+// The best split found, and what is proved of pipelines.
+class Best {
+ public:
+  Best(const TimedGraph& graph, const Cluster& cluster, const Problem& problem)
+      : graph_(graph), cluster_(cluster), problem_(problem) {
+    split_.max_load = kInfinity;
+    split_.bound = problem.bound();
+    split_.pipeline_bound = split_.bound;
+  }
+
+  [[nodiscard]] const LoadSplit& split() const { return split_; }
+
+  // Whether the split with these devices, by item, is better: then it is the best. None are no split.
+  bool improve(const std::vector<DeviceId>& by_item) {
+    if (by_item.empty()) return false;
+    std::vector<DeviceId> devices(graph_.tasks.size());
+    for (std::size_t i = 0; i < by_item.size(); ++i) {
+      for (const std::size_t task : problem_.items()[i].tasks) devices[task] = by_item[i];
+    }
+    const std::vector<double> loads = device_loads(graph_, cluster_, devices);
+    const double max_load = *std::max_element(loads.begin(), loads.end());
+    if (max_load >= split_.max_load) return false;
+    split_.max_load = max_load;
+    split_.devices = std::move(devices);
+    return true;
+  }
+
+  // Halves the way between what has been searched and what has been found, until nothing is between them.
+  void search() {
+    std::size_t steps = kMostSteps;
+    for (double searched = split_.bound; searched < split_.max_load;) {
+      const bool last = split_.max_load - searched <= kLastGap * split_.max_load;
+      const double target = last ? split_.max_load * (1 - kRounding) : (searched + split_.max_load) / 2;
+      const max_load::Found found = max_load::find_pipeline(problem_, target, steps / 4);  // some are left for others
+      steps -= std::min(steps, found.steps);
+      if (improve(found.devices)) continue;
+      searched = last ? split_.max_load : target;
+      if (found.complete) split_.pipeline_bound = searched;
+    }
+  }
+
+ private:
+  const TimedGraph& graph_;
+  const Cluster& cluster_;
+  const Problem& problem_;
+  LoadSplit split_;
 };
 
 }  // namespace
@@ -416,35 +183,18 @@ std::vector<double> device_loads(const TimedGraph& graph, const Cluster& cluster
 LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster) {
   (void)TimedProblem(graph, cluster);  // refuses what is no task graph
   const Problem problem(graph, cluster);
-  LoadSplit split;
-  split.bound = problem.bound();
-  std::vector<DeviceId> devices;  // by item
-  double least = kInfinity;
+  Best best(graph, cluster, problem);
   for (const bool latest_first : {true, false}) {
-    const ClosedSets sets = closed_sets_along(topological_order(problem.items(), latest_first));
-    Programme programme(problem, sets);
-    const double found = programme.run(least);
-    if (found < least) devices = programme.devices();
-    least = found;
+    best.improve(Programme(problem, problem.topological_order(latest_first)).run(best.split().max_load));
   }
-  const ClosedSets sets = all_closed_sets(problem);
-  if (!sets.bits.empty()) {
-    Programme programme(problem, sets);
-    const double found = programme.run(least);
-    if (found < least) devices = programme.devices();
-    least = found;
+  if (best.split().devices.empty()) {
+    best.improve(max_load::find_pipeline(problem, problem.worst_load(), kMostSteps).devices);
   }
-  if (devices.empty()) {
+  if (best.split().devices.empty()) {
     throw std::invalid_argument("[max-load] expected memories with room for a split, got none");
   }
-  split.pipeline_bound = sets.bits.empty() ? split.bound : least;
-  split.devices.resize(graph.tasks.size());
-  for (std::size_t i = 0; i < devices.size(); ++i) {
-    for (const std::size_t task : problem.items()[i].tasks) split.devices[task] = devices[i];
-  }
-  const std::vector<double> loads = device_loads(graph, cluster, split.devices);
-  split.max_load = *std::max_element(loads.begin(), loads.end());
-  return split;
+  best.search();
+  return best.split();
 }
 
 }  // namespace skua

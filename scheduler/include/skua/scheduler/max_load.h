@@ -18,18 +18,16 @@ namespace skua {
 struct LoadSplit {
   std::vector<DeviceId> devices;  // by task position
   double max_load = 0;            // seconds per sample
-  double pipeline_bound = 0;      // no split that is a pipeline has a smaller max load
+  double pipeline_bound = 0;      // no pipeline has a smaller max load; where it is max_load, that is proved best
   double bound = 0;               // no split at all has: work over all devices, and the largest group
 };
 
 // The best split that is a pipeline: parts in a row, each of which reads only from those before it (forward tasks
-// count; backward tasks and groups follow), by dynamic programming over the sets of tasks that are closed under
-// predecessors (section 4 of the paper), with parts ruled out that alone exceed the best split known. Where there are
-// more than kMostClosedSets of them, the best split along a few orders of the tasks, and pipeline_bound is bound.
+// count; backward tasks and groups follow). A search over parts from closed sets of tasks to larger ones, as in section
+// 4 of the paper, asks whether any pipeline stays below a load, for one load after another. Where it gives up on some,
+// pipeline_bound is the largest load that it ruled out. The work is limited in steps, not by a clock.
 // Throws std::invalid_argument: what TimedProblem refuses, a backward task in no group with a forward one, groups that
-// wait for each other, no split that fits into the memories.
+// wait for each other, no split found that fits into the memories.
 [[nodiscard]] LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster);
-
-inline constexpr std::size_t kMostClosedSets = 200'000;
 
 }  // namespace skua
