@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <set>
@@ -105,6 +106,33 @@ Cluster::Cluster(std::string name, std::vector<DeviceSpec> devices, std::vector<
                                                  direct[from * count]->seconds_per_byte + direct[to]->seconds_per_byte};
     }
   }
+}
+
+Cluster without_device(const Cluster& cluster, DeviceId lost) {
+  std::vector<DeviceSpec> devices = cluster.devices();
+  const DeviceSpec gone = cluster.device(lost);
+  if (devices.size() == 1) {
+    throw std::invalid_argument(
+        fmt::format("[cluster {}] expected a device beside {}, which is lost, got none", cluster.name(), gone.name));
+  }
+  devices.erase(devices.begin() + static_cast<std::ptrdiff_t>(lost.index()));
+  std::vector<MemorySpec> memories = cluster.memories();
+  std::vector<LinkSpec> links = cluster.links();
+  const MemoryId memory = gone.memory;
+  const bool shared =
+      std::any_of(devices.begin(), devices.end(), [&](const DeviceSpec& d) { return d.memory == memory; });
+  if (memory != kHostMemory && !shared) {
+    memories.erase(memories.begin() + static_cast<std::ptrdiff_t>(memory.index()));
+    std::erase_if(links, [&](const LinkSpec& link) { return link.from == memory || link.to == memory; });
+    const auto move_up = [&](MemoryId& id) { id = MemoryId(id > memory ? id.value - 1 : id.value); };
+    for (DeviceSpec& device : devices) move_up(device.memory);
+    for (LinkSpec& link : links) {
+      move_up(link.from);
+      move_up(link.to);
+    }
+  }
+  return Cluster(fmt::format("{} without {}", cluster.name(), gone.name), std::move(devices), std::move(memories),
+                 std::move(links));
 }
 
 Cluster cluster_from(const proto::Cluster& file) {

@@ -162,7 +162,7 @@ class Layout {
     }
     for (std::size_t i = 0; i < graph_.datum_count(); ++i) {  // a value that nothing uses can still be asked for
       const DatumId id(static_cast<std::int64_t>(i));
-      if (is_persistent(graph_.datum(id))) item(id, schedule_.home(id));
+      if (graph_.is_persistent(id)) item(id, schedule_.home(id));
     }
     for (Item& item : items_) {
       std::sort(item.touchers.begin(), item.touchers.end(),
@@ -184,15 +184,10 @@ class Layout {
     return items_[it->second];
   }
 
-  bool is_persistent(const Datum& datum) const {
-    const ValueKind kind = graph_.graph().value(datum.value).kind;
-    return kind == ValueKind::kParameter || kind == ValueKind::kState || datum.output;
-  }
-
   void group_items() {
     for (std::size_t i = 0; i < items_.size(); ++i) {
       const Datum& root = graph_.datum(items_[i].root);
-      if (is_persistent(root)) {
+      if (graph_.is_persistent(items_[i].root)) {
         persistent_.push_back(i);
       } else {
         frames_[{items_[i].memory, summed_[root.value.index()], root.micro_batch}].items.push_back(i);

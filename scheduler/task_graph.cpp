@@ -242,6 +242,11 @@ TaskGraph::TaskGraph(const Graph& graph, int micro_batches, Constraints constrai
   fingerprint_ = hash.hex();
 }
 
+bool TaskGraph::is_persistent(DatumId id) const {
+  const ValueKind kind = graph_.value(datum(id).value).kind;
+  return kind == ValueKind::kParameter || kind == ValueKind::kState || datum(id).output;
+}
+
 DatumId TaskGraph::datum_of(ValueId value, int micro_batch) const {
   const auto count = static_cast<std::size_t>(micro_batches_);
   return first_datum_.at(value.index() * count + static_cast<std::size_t>(std::max(micro_batch, 0)));

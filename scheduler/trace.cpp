@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -51,20 +53,45 @@ nlohmann::json to_event(const Schedule& schedule, StepTaskId id, const TaskRecor
           {"args", std::move(args)}};
 }
 
+// What one device, or several, did in a step.
+struct Busy {
+  double seconds = 0;
+  double first_start = std::numeric_limits<double>::infinity();
+  double last_finish = 0;
+
+  void add(const TaskRecord& record) {
+    add({record.finish_seconds - record.start_seconds, record.start_seconds, record.finish_seconds});
+  }
+  void add(const Busy& other) {
+    seconds += other.seconds;
+    first_start = std::min(first_start, other.first_start);
+    last_finish = std::max(last_finish, other.last_finish);
+  }
+  [[nodiscard]] double idle_share(double devices) const {
+    const double all = devices * (last_finish - first_start);
+    return all > 0 ? std::max(0.0, 1 - seconds / all) : 0;
+  }
+};
+
 }  // namespace
 
 TraceSummary summarize(const Schedule& schedule, const StepTrace& trace) {
   TraceSummary summary;
-  summary.utilization.assign(schedule.device_lane_count(), 0);
+  std::vector<Busy> devices(schedule.device_lane_count());
   for (std::size_t i = 0; i < trace.records.size(); ++i) {
     const StepTask& task = schedule.task(StepTaskId(static_cast<std::int64_t>(i)));
     const TaskRecord& record = trace.records[i];
     if (!task.is_copy() && record.lane != task.lane) ++summary.steals;
     summary.bytes_copied += record.copied_bytes;
-    if (record.lane.index() < summary.utilization.size() && trace.seconds > 0) {
-      summary.utilization[record.lane.index()] += (record.finish_seconds - record.start_seconds) / trace.seconds;
-    }
+    if (record.lane.index() < devices.size()) devices[record.lane.index()].add(record);
   }
+  Busy all;
+  for (const Busy& device : devices) {
+    summary.utilization.push_back(trace.seconds > 0 ? device.seconds / trace.seconds : 0);
+    summary.bubble.push_back(device.idle_share(1));
+    all.add(device);
+  }
+  summary.step_bubble = all.idle_share(static_cast<double>(devices.size()));
   return summary;
 }
 

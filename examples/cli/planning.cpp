@@ -29,7 +29,8 @@ nlohmann::json peak_bytes_json(const MemoryPlan& memory, const Cluster& cluster)
   return bytes;
 }
 
-PlannedStep::PlannedStep(const PlanRequest& request) : request_(request), cluster_(make_cluster(request.cluster)) {
+PlannedStep::PlannedStep(const PlanRequest& request, Cluster cluster)
+    : request_(request), cluster_(std::move(cluster)) {
   if (!request_.profile.empty()) model_costs_ = CostModel::load(request_.profile);
   const models::Recipe& recipe = models::recipe(request_.model);
   const Model model = recipe.make();
@@ -51,7 +52,8 @@ PlannedStep::PlannedStep(const PlanRequest& request) : request_(request), cluste
   lower_bound_ = plan_.lower_bound_seconds;
   schedule_ = std::make_unique<Schedule>(*tasks_, cluster_, plan_);
   memory_ = std::make_unique<MemoryPlan>(*schedule_, simulate(*schedule_, *costs_), plain_sizes(*schedule_), true);
-  plan_.predicted_seconds = simulate(*schedule_, *costs_).seconds;
+  predicted_ = simulate(*schedule_, *costs_);
+  plan_.predicted_seconds = predicted_.seconds;
 }
 
 nlohmann::json PlannedStep::to_json(double makespan_seconds, bool placements) const {
@@ -74,15 +76,40 @@ nlohmann::json PlannedStep::to_json(double makespan_seconds, bool placements) co
 }
 
 std::vector<std::vector<std::string>> PlannedStep::to_rows() const {
-  std::vector<std::vector<std::string>> rows = {
+  return {
       {"model", fmt::format("{}, batch {} in {} micro-batches, {} tasks", request_.model, *request_.batch,
                             plan_.micro_batches, tasks_->task_count())},
       {"policy", fmt::format("{}, planned in {:.3f} s", plan_.policy, planning_seconds_)},
       {"lower bound", milliseconds(lower_bound_)},
   };
-  for (const DeviceSpec& device : cluster_.devices()) {
-    rows.push_back({device.name, megabytes(static_cast<double>(memory_->arena_bytes(device.memory))) + " of memory"});
+}
+
+nlohmann::json PlannedStep::trace_json(const StepTrace& trace) const {
+  const TraceSummary summary = summarize(*schedule_, trace);
+  const std::vector<double> live_bytes = peak_live_bytes(*schedule_, trace);
+  nlohmann::json object = {{"bytes_copied", summary.bytes_copied}, {"step_bubble", summary.step_bubble}};
+  for (std::size_t d = 0; d < cluster_.device_count(); ++d) {
+    const DeviceSpec& device = cluster_.devices()[d];
+    object["utilization"][device.name] = summary.utilization[d];
+    object["bubble"][device.name] = summary.bubble[d];
+    object["peak_live_bytes"][device.name] = live_bytes[device.memory.index()];
   }
+  return object;
+}
+
+std::vector<std::vector<std::string>> PlannedStep::trace_rows(const StepTrace& trace) const {
+  const TraceSummary summary = summarize(*schedule_, trace);
+  const std::vector<double> live_bytes = peak_live_bytes(*schedule_, trace);
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t d = 0; d < cluster_.device_count(); ++d) {
+    const DeviceSpec& device = cluster_.devices()[d];
+    rows.push_back({device.name, fmt::format("{} of memory, at most {} in use; {:.1f} % busy, bubble {:.1f} %",
+                                             megabytes(static_cast<double>(memory_->arena_bytes(device.memory))),
+                                             megabytes(live_bytes[device.memory.index()]), summary.utilization[d] * 100,
+                                             summary.bubble[d] * 100)});
+  }
+  rows.push_back({"all devices", fmt::format("bubble {:.1f} %, {} copied", summary.step_bubble * 100,
+                                             megabytes(summary.bytes_copied))});
   return rows;
 }
 

@@ -33,7 +33,9 @@ struct PlanRequest {
 class PlannedStep {
  public:
   // Throws std::invalid_argument where the request does not fit.
-  explicit PlannedStep(const PlanRequest& request);
+  explicit PlannedStep(const PlanRequest& request) : PlannedStep(request, make_cluster(request.cluster)) {}
+  // On this cluster, whatever the request says.
+  PlannedStep(const PlanRequest& request, Cluster cluster);
   PlannedStep(const PlannedStep&) = delete;
   PlannedStep& operator=(const PlannedStep&) = delete;
 
@@ -45,9 +47,14 @@ class PlannedStep {
     return cli::gap_percent(makespan_seconds, lower_bound_);
   }
 
+  [[nodiscard]] const StepTrace& predicted() const { return predicted_; }
+
   // What `plan` and `simulate` give alike, for one makespan.
   [[nodiscard]] nlohmann::json to_json(double makespan_seconds, bool placements) const;
   [[nodiscard]] std::vector<std::vector<std::string>> to_rows() const;
+  // What a simulation of it tells: by device, how busy it is and what its memory holds; and bytes moved.
+  [[nodiscard]] nlohmann::json trace_json(const StepTrace& trace) const;
+  [[nodiscard]] std::vector<std::vector<std::string>> trace_rows(const StepTrace& trace) const;
   [[nodiscard]] std::string label() const { return "simulated: " + cluster_.name(); }
 
  private:
@@ -59,6 +66,7 @@ class PlannedStep {
   std::unique_ptr<CostTable> costs_;
   std::unique_ptr<Schedule> schedule_;
   std::unique_ptr<MemoryPlan> memory_;
+  StepTrace predicted_;
   double lower_bound_ = 0;
   double planning_seconds_ = 0;
 };

@@ -87,6 +87,51 @@ TEST(Simulate, StragglersNoiseAndStealing) {
   EXPECT_EQ(again, noisy);
 }
 
+TEST(Simulate, ALostDeviceCostsItsTimeAndThePlanOfTheRest) {
+  const std::string base = "simulate mnist_cnn --json --cluster cpu:3 --policy data_parallel --micro-batches 6 ";
+  const nlohmann::json whole = skua(base).json();
+  const double planned = whole.at("makespan_seconds");
+  const double early = planned / 4;
+  const nlohmann::json lost = skua(base + "--lose cpu:1:" + std::to_string(early)).json();
+  const nlohmann::json two = skua("simulate mnist_cnn --json --cluster cpu:2 --policy data_parallel --micro-batches 6").json();
+  EXPECT_EQ(lost.at("lost_device"), "cpu:1");
+  EXPECT_NEAR(lost.at("lost_seconds").get<double>(), early, 1e-6);
+  EXPECT_EQ(lost.at("rest").at("cluster"), "cpu:3 without cpu:1");
+  EXPECT_EQ(lost.at("rest").at("makespan_seconds"), two.at("makespan_seconds"));
+  EXPECT_DOUBLE_EQ(lost.at("makespan_seconds").get<double>(),
+                   lost.at("lost_seconds").get<double>() + two.at("makespan_seconds").get<double>());
+  EXPECT_EQ(lost.at("utilization").size(), 2U);
+  // The slow device stays the slow one where those after the lost one move up.
+  const nlohmann::json slow = skua(base + "--straggler 2:2 --lose 1:" + std::to_string(early)).json();
+  const nlohmann::json slow_two =
+      skua("simulate mnist_cnn --json --cluster cpu:2 --policy data_parallel --micro-batches 6 --straggler 1:2").json();
+  EXPECT_DOUBLE_EQ(slow.at("makespan_seconds").get<double>(),
+                   slow.at("lost_seconds").get<double>() + slow_two.at("makespan_seconds").get<double>());
+  // After the step's end there is nothing to lose.
+  const nlohmann::json late = skua(base + "--lose 1:" + std::to_string(2 * planned)).json();
+  EXPECT_EQ(late.at("makespan_seconds"), whole.at("makespan_seconds"));
+  EXPECT_EQ(late.at("lost_seconds"), 0);
+}
+
+TEST(Simulate, FiguresOfEveryDevice) {
+  for (const char* command : {"plan", "simulate"}) {
+    const nlohmann::json result =
+        skua(std::string(command) + " mnist_cnn --json --cluster a100x4-pcie --policy data_parallel --micro-batches 4")
+            .json();
+    EXPECT_GT(result.at("bytes_copied"), 0);
+    double busy = 0;
+    for (const auto& [device, share] : result.at("utilization").items()) {
+      busy += share.get<double>() / 4;
+      EXPECT_LE(result.at("bubble").at(device), 1 - share.get<double>() + 1e-12);
+      EXPECT_GT(result.at("peak_live_bytes").at(device), 0);
+      EXPECT_LE(result.at("peak_live_bytes").at(device), result.at("peak_bytes").at(device));
+    }
+    EXPECT_EQ(result.at("utilization").size(), 4U);
+    EXPECT_GT(result.at("step_bubble"), 0);
+    EXPECT_LE(result.at("step_bubble"), 1 - busy + 1e-12);  // the first copies come before the first start
+  }
+}
+
 TEST(Command, BadInputIsRefused) {
   expect_refused("plan mnist_cnn --cluster tpu", {"tpu"});
   expect_refused("plan mnist_cnn --cluster cpu:0", {"cpu:0"});
@@ -100,6 +145,10 @@ TEST(Command, BadInputIsRefused) {
   for (const std::string straggler : {"cpu:1:0", "cpu:1:inf", "cpu:1:2x", "cpu:1:", "2"}) {
     expect_refused("simulate mnist_cnn --straggler " + straggler, {"--straggler", "'" + straggler + "'"});
   }
+  for (const std::string loss : {"cpu:1:-1", "cpu:1:inf", "cpu:1:", "0.1", "cpu:2:0.1"}) {
+    expect_refused("simulate mnist_cnn --lose " + loss, {"--lose", "'" + loss + "'"});
+  }
+  expect_refused("simulate mnist_cnn --cluster cpu:1 --lose 0:0", {"cpu:1", "lost"});
   expect_refused("simulate mnist_cnn --noise -1", {"--noise"});
   expect_refused("simulate mnist_cnn --seeds 0", {"--seeds"});
   expect_refused("simulate mnist_cnn --stealing often", {"often"});

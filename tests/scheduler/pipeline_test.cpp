@@ -38,7 +38,10 @@ struct Pipe {
       model.set(key.signature, cluster.devices()[0].kind, key.signature.starts_with("relu(") ? kForward : kBackward);
     }
     plan = plan_with(policy, tasks, cluster, model);
-    trace = simulate(Schedule(tasks, cluster, plan), CostTable(tasks, cluster, model));
+    const Schedule schedule(tasks, cluster, plan);
+    trace = simulate(schedule, CostTable(tasks, cluster, model));
+    summary = summarize(schedule, trace);
+    peak_bytes = peak_live_bytes(schedule, trace)[0];
   }
 
   // Most micro-batches that have been forward through the stage and not back.
@@ -65,6 +68,8 @@ struct Pipe {
   CostModel model;
   Plan plan;
   StepTrace trace;
+  TraceSummary summary;
+  double peak_bytes = 0;  // of the host's memory, where all is
 };
 
 // Makespan (m + p - 1)(f + b): a bubble of (p - 1) / (m + p - 1) of it. Huang et al., "GPipe: efficient training of
@@ -79,11 +84,31 @@ TEST(Pipeline, BubbleAndMemoryAreThoseOfTheClosedForms) {
         EXPECT_DOUBLE_EQ(pipe.trace.seconds, (micro_batches + stages - 1) * (kForward + kBackward)) << policy;
         const double work = micro_batches * (kForward + kBackward);
         EXPECT_NEAR(1 - work / pipe.trace.seconds, (stages - 1.0) / (micro_batches + stages - 1.0), 1e-12) << policy;
+        EXPECT_NEAR(pipe.summary.step_bubble, (stages - 1.0) / (micro_batches + stages - 1.0), 1e-12) << policy;
         for (int s = 0; s < stages; ++s) {
+          // From the stage's first forward pass on it waits for the way to the last stage and back.
+          const double bubble = (stages - 1.0 - s) / (micro_batches + stages - 1.0 - s);
+          EXPECT_NEAR(pipe.summary.bubble[static_cast<std::size_t>(s)], bubble, 1e-12) << policy << ", stage " << s;
           const int expected = policy[0] == 'g' ? micro_batches : std::min(stages - s, micro_batches);
           EXPECT_EQ(pipe.most_in_flight(s), expected) << policy << ", stage " << s;
         }
       }
+    }
+  }
+}
+
+// Every value has 4000 bytes, and a backward pass keeps what it reads and makes. GPipe has all micro-batches in flight
+// on every stage when the first ones turn back: their number times stages, with two gradients more where two stages go
+// backward at once. 1F1B has p - s on stage s throughout, and at most two gradients a stage.
+TEST(Pipeline, PeakBytesFollowTheMicroBatchesInFlight) {
+  for (const int stages : {2, 3, 4, 8}) {
+    const double in_flight = stages * (stages + 1) / 2.0;
+    for (const int micro_batches : {2 * stages, 2 * stages + 5}) {
+      SCOPED_TRACE(fmt::format("{} stages, {} micro-batches", stages, micro_batches));
+      EXPECT_EQ(Pipe(stages, micro_batches, "gpipe").peak_bytes / 4000, stages * micro_batches + 2);
+      const double values = Pipe(stages, micro_batches, "1f1b").peak_bytes / 4000;
+      EXPECT_GE(values, in_flight);
+      EXPECT_LE(values, in_flight + 2 * stages);
     }
   }
 }

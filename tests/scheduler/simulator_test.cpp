@@ -218,6 +218,7 @@ TEST(Simulator, EverySchedulePossible) {
         const SimulationOptions options{rule.get(), 0.3, 0.5, {{DeviceId(1), 3}}, seed};
         const StepTrace trace = simulate(schedule, costs, options);
         expect_possible(schedule, costs, trace);
+        EXPECT_EQ(simulate(schedule, costs, options).records, trace.records);
         const TraceSummary summary = summarize(schedule, trace);
         EXPECT_TRUE(rule != nullptr || summary.steals == 0);
         steals += summary.steals;

@@ -46,6 +46,10 @@ TEST(Trace, SummaryCountsByHand) {
   ASSERT_EQ(summary.utilization.size(), 2U);
   EXPECT_DOUBLE_EQ(summary.utilization[0], 0.4);
   EXPECT_DOUBLE_EQ(summary.utilization[1], 0.4);
+  ASSERT_EQ(summary.bubble.size(), 2U);
+  EXPECT_DOUBLE_EQ(summary.bubble[0], 0);
+  EXPECT_DOUBLE_EQ(summary.bubble[1], 0.2);
+  EXPECT_DOUBLE_EQ(summary.step_bubble, 1 - 8.0 / 14);
 }
 
 TEST(Trace, ChromeTraceHasARowPerLaneAndAnEventPerTask) {

@@ -77,6 +77,10 @@ class Cluster {
   std::vector<Route> routes_;
 };
 
+// What is left where a device is lost: its memory goes with it, and that memory's links, unless it is the host's or
+// another device computes in it; the ids that follow move up. Throws std::invalid_argument where it is the only device.
+[[nodiscard]] Cluster without_device(const Cluster& cluster, DeviceId device);
+
 // Presets: "cpu:N", "cpu:NxT" (N devices of T threads in the host's memory), "h100x8-nvlink", "a100x4-pcie", ...
 struct ClusterPreset {
   std::string name;

@@ -76,6 +76,8 @@ class TaskGraph {
   [[nodiscard]] std::size_t datum_count() const { return data_.size(); }
   [[nodiscard]] const Task& task(TaskId id) const { return tasks_[id.index()]; }
   [[nodiscard]] const Datum& datum(DatumId id) const { return data_[id.index()]; }
+  // Parameters, states and outputs: they have storage from the step's start to its end.
+  [[nodiscard]] bool is_persistent(DatumId id) const;
   [[nodiscard]] const std::vector<CostKey>& cost_keys() const { return cost_keys_; }
 
   // What a task reads and what it makes, in the node's order. A reduce reads (left, right); a node of the update

@@ -13,6 +13,8 @@ struct TaskRecord {
   double start_seconds = 0;  // from the step's start
   double finish_seconds = 0;
   double copied_bytes = 0;  // moved for it: a copy's own bytes, a stolen task's inputs and outputs
+
+  friend bool operator==(const TaskRecord&, const TaskRecord&) = default;
 };
 
 struct StepTrace {
@@ -24,8 +26,16 @@ struct TraceSummary {
   int steals = 0;
   double bytes_copied = 0;
   std::vector<double> utilization;  // by device: busy share of the makespan
+  std::vector<double> bubble;       // by device: idle share of the time from its first start to its last finish
+  double step_bubble = 0;           // idle share of all devices' time from the first start to the last finish
 };
 [[nodiscard]] TraceSummary summarize(const Schedule& schedule, const StepTrace& trace);
+
+// By memory, the most bytes that are alive at a time, in plain layout: parameters, states and outputs throughout,
+// others from the start of what makes them there, a copy or a task, to the finish of what last reads them there; sums
+// in place; what a stolen task works on also where it is stolen to, while it runs. Inputs in the host's memory are the
+// caller's. No arena that holds this step can be smaller.
+[[nodiscard]] std::vector<double> peak_live_bytes(const Schedule& schedule, const StepTrace& trace);
 
 // "compute", "reduce", "update", "copy", or "steal" for what ran elsewhere than planned.
 [[nodiscard]] std::string task_category(const Schedule& schedule, StepTaskId id, const TaskRecord& record);
