@@ -200,6 +200,7 @@ void add_bench_command(CLI::App& program) {
   add_bench(bench, "fidelity", "The simulator's prediction against the measured step", options).callback([options] {
     fidelity(*options);
   });
+  add_bench_planning_command(bench);
   add_bench_policies_command(bench);
 }
 

@@ -23,6 +23,7 @@ void add_plan_command(CLI::App& program);
 void add_simulate_command(CLI::App& program);
 void add_schedule_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
+void add_bench_planning_command(CLI::App& bench);
 void add_bench_policies_command(CLI::App& bench);
 
 // Options of one name mean one thing in every subcommand.
