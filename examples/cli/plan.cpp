@@ -128,9 +128,10 @@ void run_simulation(SimulateOptions options, const CLI::App& command) {
   rows.push_back(
       {"stealing", fmt::format("{}, {} tasks (median)", options.stealing, outcome.steals[outcome.steals.size() / 2])});
   if (!options.report.empty()) {
-    Report page{"Skua: a simulated step of " + options.request.model, step.label(), {}, {}};
+    Report page{"Skua: a simulated step of " + options.request.model, step.label()};
     for (const auto& row : rows) page.figures.emplace_back(row[0], row[1]);
-    write_report(page, &step.schedule(), &outcome.first, options.report);
+    page.timelines.push_back({"One step, " + page.source, &step.schedule(), &outcome.first});
+    write_report(page, options.report);
   }
   if (!options.json) return print_table(rows);
   nlohmann::json object = step.to_json(outcome.median(), options.placements);

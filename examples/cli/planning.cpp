@@ -40,12 +40,13 @@ PlannedStep::PlannedStep(const PlanRequest& request) : request_(request), cluste
   options.plan_file = request_.plan_file;
   options.plan_seconds = request_.plan_seconds;
   const auto start = std::chrono::steady_clock::now();
-  int micro_batches = micro_batches_of(request_.micro_batches);
-  if (micro_batches == 0) {
-    micro_batches = choose_micro_batches(model, options, batch, cluster_, model_costs_);
+  const int micro_batches = micro_batches_of(request_.micro_batches);
+  if (micro_batches == 0) plan_ = plan_step(model, options, batch, cluster_, model_costs_);
+  const int count = micro_batches == 0 ? plan_.micro_batches : micro_batches;
+  tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch, count, options), count);
+  if (micro_batches != 0 || request_.policy == "replay") {
+    plan_ = plan_with(request_.policy, *tasks_, cluster_, model_costs_, {request_.plan_file, request_.plan_seconds});
   }
-  tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch, micro_batches, options), micro_batches);
-  plan_ = plan_with(request_.policy, *tasks_, cluster_, model_costs_, {request_.plan_file, request_.plan_seconds});
   planning_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   costs_ = std::make_unique<CostTable>(*tasks_, cluster_, model_costs_);
   lower_bound_ = plan_.lower_bound_seconds;

@@ -150,9 +150,10 @@ void schedule_file(const ScheduleOptions& options) {
   if (options.placements) figures["placements"] = placements_json(result.plan, tasks, cluster);
   const auto rows = rows_of(figures);
   if (!options.gantt.empty()) {
-    Report page{"Skua: a schedule of " + options.file, "simulated: " + cluster.name(), {}, {}};
+    Report page{"Skua: a schedule of " + options.file, "simulated: " + cluster.name()};
     for (const auto& row : rows) page.figures.emplace_back(row[0], row[1]);
-    write_report(page, &schedule, &trace, options.gantt);
+    page.timelines.push_back({"The schedule, " + page.source, &schedule, &trace});
+    write_report(page, options.gantt);
   }
   if (options.json) return print_json(figures);
   print_table(rows);

@@ -168,7 +168,10 @@ void write_page(const Run& run, const std::vector<std::pair<std::string, std::st
   page.curves = {loss};
   for (const auto& [name, curve] : metrics) page.curves.push_back(curve);
   const TrainingReport& report = run.model.report();
-  write_report(page, report.schedule, report.traces.empty() ? nullptr : &report.traces.back(), run.options.report);
+  if (!report.traces.empty()) {
+    page.timelines.push_back({"One step, " + page.source, report.schedule, &report.traces.back()});
+  }
+  write_report(page, run.options.report);
 }
 
 void show(const Run& run) {
