@@ -183,26 +183,28 @@ void Model::Impl::end_epoch(Model& self, const FitOptions& options, const std::v
   for (Callback* callback : callbacks) callback->on_epoch_end(self, logs);
 }
 
-int choose_micro_batches(const Model& model, const CompileOptions& options, std::int64_t batch_size,
-                         const Cluster& cluster, const CostModel& costs) {
-  constexpr double kWorthwhile = 0.999;  // more micro-batches must be better by so much
+Plan plan_step(const Model& model, const CompileOptions& options, std::int64_t batch_size, const Cluster& cluster,
+               const CostModel& costs) {
   const PolicyOptions policy{options.plan_file, options.plan_seconds};
   if (options.policy == "replay") {
     (void)make_policy(options.policy, policy);  // says what is wrong where there is no plan file
-    return load_plan(options.plan_file).micro_batches;
+    return load_plan(options.plan_file);
   }
   const auto most = static_cast<std::int64_t>(4 * cluster.device_count());
-  int best = 1;
-  double best_seconds = 0;
+  std::vector<std::unique_ptr<TaskGraph>> graphs;
+  std::vector<const TaskGraph*> pointers;
   for (int count = 1; count <= std::min(batch_size, most); ++count) {
     if (batch_size % count != 0) continue;
-    const TaskGraph tasks(model.training_graph(batch_size, count, options), count);
-    const double seconds = plan_with(options.policy, tasks, cluster, costs, policy).predicted_seconds;
-    if (count > 1 && seconds >= best_seconds * kWorthwhile) continue;
-    best = count;
-    best_seconds = seconds;
+    graphs.push_back(
+        std::make_unique<TaskGraph>(model.training_graph(batch_size, count, options), count, options.constraints));
+    pointers.push_back(graphs.back().get());
   }
-  return best;
+  return plan_best_of(pointers, options.policy, cluster, costs, policy);
+}
+
+int choose_micro_batches(const Model& model, const CompileOptions& options, std::int64_t batch_size,
+                         const Cluster& cluster, const CostModel& costs) {
+  return plan_step(model, options, batch_size, cluster, costs).micro_batches;
 }
 
 }  // namespace skua

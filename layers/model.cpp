@@ -16,6 +16,7 @@ void Model::Impl::compile(CompileOptions options) {
   require_no_training("compile");
   check_options(options, *blueprint_);
   DeviceSet devices = open_devices(options.devices);
+  devices.cluster = with_limits(devices.cluster, options.constraints);
   CostModel costs;
   if (!options.profile_file.empty() && std::filesystem::exists(options.profile_file)) {
     costs = CostModel::load(options.profile_file);

@@ -26,7 +26,7 @@ Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& opti
       options_(options),
       devices_(devices),
       costs_(costs),
-      tasks_(model_.graph, micro_batches),
+      tasks_(model_.graph, micro_batches, options.constraints),
       trace_steps_(static_cast<std::size_t>(trace_steps)) {
   plan_ = plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});
   make_session();
@@ -98,8 +98,13 @@ double Trainer::simulated_seconds(const Plan& plan) const {
 
 // The weights go to the new session bit by bit.
 void Trainer::plan_anew() {
-  Plan plan = plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});
-  if (plan.predicted_seconds < simulated_seconds(plan_) * kWorthwhile) plan_ = std::move(plan);
+  try {
+    Plan plan =
+        plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});
+    if (plan.predicted_seconds < simulated_seconds(plan_) * kWorthwhile) plan_ = std::move(plan);
+  } catch (const std::invalid_argument&) {
+    // By the measured times the policy meets a deadline or a limit no longer: what is trained goes on as planned first.
+  }
   TrainingState state;
   export_state(state);
   make_session();

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
+#include <set>
 #include <stdexcept>
 
 namespace skua {
@@ -15,7 +17,7 @@ constexpr double kRow = 34;
 
 constexpr const char* kStyle = R"(
 :root{color-scheme:light dark;--ink:#1d2733;--soft:#66788a;--line:#d5dde5;--paper:#fff;--compute:#4c86c6;--reduce:#57a773;
---update:#8a6fc0;--copy:#b9a44c;--steal:#d9654b}
+--update:#8a6fc0;--copy:#b9a44c;--steal:#d9654b;--c5:#2aa5a0;--c6:#c46aa8;--c7:#8a7a66}
 @media(prefers-color-scheme:dark){:root{--ink:#e4ebf2;--soft:#93a5b6;--line:#33414f;--paper:#151c24}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1000px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}p{color:var(--soft);margin:.2rem 0}
@@ -23,8 +25,12 @@ table{border-collapse:collapse}td{padding:.15rem 1.2rem .15rem 0;border-bottom:1
 td:first-child{color:var(--soft);white-space:nowrap}
 svg{width:100%;height:auto;display:block}text{font:12px system-ui,sans-serif;fill:var(--soft)}
 .grid{stroke:var(--line);fill:none}.compute{fill:var(--compute)}.reduce{fill:var(--reduce)}.update{fill:var(--update)}
-.copy{fill:var(--copy)}.steal{fill:var(--steal)}.s0{stroke:var(--compute)}.s1{stroke:var(--steal)}.s2{stroke:var(--reduce)}.s3{stroke:var(--update)}.s4{stroke:var(--copy)}.dashed{stroke-dasharray:6 4}.dotted{stroke-dasharray:2 4}
+.copy{fill:var(--copy)}.steal{fill:var(--steal)}
 .curve{fill:none;stroke-width:2}.key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 1em}
+.keys{columns:9rem auto;column-gap:1rem}.keys span{display:block;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.keys svg{display:inline-block;width:44px;height:12px;margin-right:.5em;vertical-align:middle}
+th{text-align:left;font-weight:600;padding:.15rem 1.2rem .15rem 0;border-bottom:2px solid var(--line)}.wide{overflow-x:auto}
+.wide td,.wide th{padding-right:.8rem;font-size:13px;white-space:nowrap}
 )";
 
 std::string escaped(const std::string& text) {
@@ -111,9 +117,25 @@ struct Range {
   [[nodiscard]] double place(double value) const { return high > low ? (value - low) / (high - low) : 0.5; }
 };
 
+// Of a series, told apart from the others by colour and dashes together.
+std::string stroke(std::size_t series) {
+  constexpr std::array kColours{"compute", "steal", "reduce", "update", "copy", "c5", "c6", "c7"};
+  constexpr std::array kDashes{"none", "7 4", "2 3", "10 3 2 3"};
+  return fmt::format("style=\"stroke:var(--{});stroke-dasharray:{}\"", kColours[series % kColours.size()],
+                     kDashes[series / kColours.size() % kDashes.size()]);
+}
+
+std::string key_of(const ReportCurve& curve) {
+  std::string html = "<p class=\"keys\">";
+  for (std::size_t s = 0; s < curve.series.size(); ++s) {
+    html += fmt::format("<span><svg viewBox=\"0 0 44 12\"><path class=\"curve\" {} d=\"M0 6H44\"/></svg>{}</span>",
+                        stroke(s), escaped(curve.series[s].first));
+  }
+  return html + "</p>\n";
+}
+
 std::string drawing(const ReportCurve& curve) {
   constexpr double kHeight = 240;
-  constexpr const char* kDashes[] = {"", "dashed", "dotted"};  // where there are more curves than colours
   Range x;
   Range y;
   bool first = true;
@@ -126,56 +148,86 @@ std::string drawing(const ReportCurve& curve) {
   }
   const auto at_x = [&](double value) { return kLeft + (kWidth - kLeft - 20) * x.place(value); };
   const auto at_y = [&](double value) { return kHeight - 10 - (kHeight - 30) * y.place(value); };
-  std::string svg = fmt::format("<h2>{}</h2>\n<p>", escaped(curve.title));
-  for (std::size_t s = 0; s < curve.series.size(); ++s) {
-    constexpr const char* kKeys[] = {"compute", "steal", "reduce", "update", "copy"};
-    svg += fmt::format("<span class=\"key\" style=\"background:var(--{})\"></span>{}", kKeys[s % 5],
-                       escaped(curve.series[s].first));
-  }
-  svg += fmt::format("</p>\n<svg viewBox=\"0 0 {} {}\" role=\"img\">\n", kWidth, kHeight + 20);
+  std::string svg = fmt::format("<h2>{}</h2>\n{}<svg viewBox=\"0 0 {} {}\" role=\"img\">\n", escaped(curve.title),
+                                key_of(curve), kWidth, kHeight + 34);
   for (int tick = 0; tick <= 4; ++tick) {
     const double value = y.low + (y.high - y.low) * tick / 4;
     svg += fmt::format("<path class=\"grid\" d=\"M{} {:.1f}H{}\"/><text x=\"0\" y=\"{:.1f}\">{:.4g}</text>\n", kLeft,
                        at_y(value), kWidth - 20, at_y(value) + 4, value);
   }
+  std::set<double> marks;  // on the horizontal axis
   for (std::size_t s = 0; s < curve.series.size(); ++s) {
+    const auto& [name, points] = curve.series[s];
     std::string path;
-    for (const auto& [px, py] : curve.series[s].second) {
+    for (const auto& [px, py] : points) {
+      marks.insert(px);
       path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", at_x(px), at_y(py));
       svg += fmt::format(
-          "<circle class=\"curve s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{} {:.6g}: {:.6g}</title></circle>\n",
-          s % 5, at_x(px), at_y(py), escaped(curve.x_label), px, py);
+          "<circle class=\"curve\" {} cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}, {} {:.6g}: "
+          "{:.6g}</title></circle>\n",
+          stroke(s), at_x(px), at_y(py), escaped(name), escaped(curve.x_label), px, py);
     }
-    svg += fmt::format("<path class=\"curve s{} {}\" d=\"{}\"/>\n", s % 5, kDashes[s / 5 % 3], path);
+    svg += fmt::format("<path class=\"curve\" {} d=\"{}\"><title>{}</title></path>\n", stroke(s), path, escaped(name));
   }
-  return svg + fmt::format("<text x=\"{}\" y=\"{}\">{} (from {:.4g} to {:.4g}); vertical: {}</text></svg>\n", kLeft,
-                           kHeight + 14, escaped(curve.x_label), x.low, x.high, escaped(curve.y_label));
+  const std::size_t every = (marks.size() + 11) / 12;
+  std::size_t position = 0;
+  for (const double mark : marks) {
+    if (position++ % every != 0) continue;
+    svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{:.4g}</text>\n", at_x(mark), kHeight + 10,
+                       mark);
+  }
+  return svg + fmt::format("<text x=\"{}\" y=\"{}\">{}; vertical: {}</text></svg>\n", kLeft, kHeight + 28,
+                           escaped(curve.x_label), escaped(curve.y_label));
+}
+
+std::string timelines_of(const Report& report) {
+  if (report.timelines.empty()) return "";
+  std::string html = "<p>";
+  for (const char* category : {"compute", "reduce", "update", "copy", "steal"}) {
+    html += fmt::format("<span class=\"key\" style=\"background:var(--{0})\"></span>{0}", category);
+  }
+  html += "</p>\n";
+  for (const ReportTimeline& drawn : report.timelines) {
+    html += fmt::format("<h2>{}</h2>\n{}<p>Utilisation</p>\n{}", escaped(drawn.title),
+                        timeline(*drawn.schedule, *drawn.step), utilization_bars(*drawn.schedule, *drawn.step));
+  }
+  return html;
+}
+
+std::string table_of(const std::vector<std::vector<std::string>>& rows) {
+  if (rows.empty()) return "";
+  std::string html = "<div class=\"wide\"><table>\n";
+  for (const auto& row : rows) {
+    const char* const cell = &row == &rows.front() ? "th" : "td";
+    html += "<tr>";
+    for (const std::string& text : row) html += fmt::format("<{0}>{1}</{0}>", cell, escaped(text));
+    html += "</tr>\n";
+  }
+  return html + "</table></div>\n";
+}
+
+std::string page_of(const Report& report) {
+  std::string html = fmt::format(
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\"><title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1>\n<p>times: "
+      "{2}</p>\n",
+      escaped(report.title), kStyle, escaped(report.source));
+  if (!report.figures.empty()) html += "<h2>Figures</h2>\n<table>\n";
+  for (const auto& [name, value] : report.figures) {
+    html += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", escaped(name), escaped(value));
+  }
+  if (!report.figures.empty()) html += "</table>\n";
+  for (const ReportCurve& curve : report.curves) html += drawing(curve);
+  return html + timelines_of(report) + table_of(report.table) + "</body></html>\n";
 }
 
 }  // namespace
 
-void write_report(const Report& report, const Schedule* schedule, const StepTrace* step, const std::string& path) {
-  std::string html = fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width\"><title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1>\n<p>times: "
-      "{2}</p>\n<h2>Figures</h2>\n<table>\n",
-      escaped(report.title), kStyle, escaped(report.source));
-  for (const auto& [name, value] : report.figures) {
-    html += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", escaped(name), escaped(value));
-  }
-  html += "</table>\n";
-  if (schedule != nullptr && step != nullptr) {
-    html += fmt::format("<h2>One step, {}</h2>\n<p>", escaped(report.source));
-    for (const char* category : {"compute", "reduce", "update", "copy", "steal"}) {
-      html += fmt::format("<span class=\"key\" style=\"background:var(--{0})\"></span>{0}", category);
-    }
-    html += "</p>\n" + timeline(*schedule, *step) + "<h2>Utilisation</h2>\n" + utilization_bars(*schedule, *step);
-  }
-  for (const ReportCurve& curve : report.curves) html += drawing(curve);
-  html += "</body></html>\n";
+void write_report(const Report& report, const std::string& path) {
+  const bool alone = path.ends_with(".svg") && !report.timelines.empty();
   std::ofstream file(path, std::ios::trunc);
-  if (path.ends_with(".svg") && schedule != nullptr && step != nullptr) html = standalone(timeline(*schedule, *step));
-  file << html;
+  file << (alone ? standalone(timeline(*report.timelines.front().schedule, *report.timelines.front().step))
+                 : page_of(report));
   file.close();
   if (!file) throw std::runtime_error(fmt::format("cannot write the report {}", path));
 }

@@ -20,10 +20,7 @@ struct TaskGraph::Demands {
   std::vector<std::vector<std::size_t>> tasks_of = {};                 // by node
 
   void resolve() {
-    if (constraints.pins.empty() && constraints.colocations.empty() && constraints.priorities.empty() &&
-        constraints.deadlines.empty()) {
-      return;
-    }
+    if (!constraints.on_layers()) return;
     result.demands_.resize(result.tasks_.size());
     for (std::size_t n = 0; n < graph.node_count(); ++n) by_name.emplace_back(graph.nodes()[n].name, n);
     std::sort(by_name.begin(), by_name.end());

@@ -133,9 +133,9 @@ void speedup(Options options) {
     curve.series[1].second.emplace_back(side.devices, static_cast<double>(side.devices) / sides.front().devices);
   }
   if (!options.report.empty()) {
-    Report page{"Skua: speed-up of " + options.model, "measured", {}, {curve}};
+    Report page{.title = "Skua: speed-up of " + options.model, .source = "measured", .curves = {curve}};
     for (const auto& row : rows) page.figures.emplace_back(row[0], fmt::format("{}, {}", row[1], row[2]));
-    write_report(page, nullptr, nullptr, options.report);
+    write_report(page, options.report);
   }
   if (options.json) return print_json(object);
   print_head(object);
@@ -200,6 +200,7 @@ void add_bench_command(CLI::App& program) {
   add_bench(bench, "fidelity", "The simulator's prediction against the measured step", options).callback([options] {
     fidelity(*options);
   });
+  add_bench_planning_command(bench);
   add_bench_policies_command(bench);
 }
 

@@ -36,6 +36,15 @@ void add_stealing_option(CLI::App& command, std::string& stealing) {
       ->capture_default_str();
 }
 
+void add_constraints_option(CLI::App& command, std::string& file) {
+  command.add_option("--constraints", file,
+                     "Where layers run, by when, what first, and limits of devices: a file (docs/constraints.md)");
+}
+
+Constraints constraints_of(const std::string& file) {
+  return file.empty() ? Constraints() : load_constraints(file);
+}
+
 void add_batch_options(CLI::App& command, std::optional<std::int64_t>& batch, std::string& micro_batches) {
   command.add_option("--batch", batch, "Samples of one step; otherwise as is usual for the model");
   command.add_option("--micro-batches", micro_batches, "Parts of a batch, or auto for the best simulated count")

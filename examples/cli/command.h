@@ -23,6 +23,7 @@ void add_plan_command(CLI::App& program);
 void add_simulate_command(CLI::App& program);
 void add_schedule_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
+void add_bench_planning_command(CLI::App& bench);
 void add_bench_policies_command(CLI::App& bench);
 
 // Options of one name mean one thing in every subcommand.
@@ -30,8 +31,11 @@ void add_json_option(CLI::App& command, bool& json);
 void add_model_argument(CLI::App& command, std::string& model);
 void add_policy_options(CLI::App& command, std::string& policy, double& plan_seconds);
 void add_stealing_option(CLI::App& command, std::string& stealing);
+void add_constraints_option(CLI::App& command, std::string& file);
 void add_batch_options(CLI::App& command, std::optional<std::int64_t>& batch, std::string& micro_batches);
 
+// Those of the file; none where no file is named.
+[[nodiscard]] Constraints constraints_of(const std::string& file);
 // The number that all of `text` is; none where it is no number.
 [[nodiscard]] std::optional<double> number_of(std::string_view text);
 // "auto" is 0. Throws std::invalid_argument where it is no number of 1 or more.

@@ -203,9 +203,10 @@ void run_simulation(SimulateOptions options, const CLI::App& command) {
   if (!options.trace.empty()) write_chrome_trace(shown.schedule(), {outcome.first}, shown.label(), options.trace);
   const auto rows = to_rows(options, step, loss.get(), outcome);
   if (!options.report.empty()) {
-    Report page{"Skua: a simulated step of " + options.request.model, shown.label(), {}, {}};
+    Report page{"Skua: a simulated step of " + options.request.model, shown.label()};
     for (const auto& row : rows) page.figures.emplace_back(row[0], row[1]);
-    write_report(page, &shown.schedule(), &outcome.first, options.report);
+    page.timelines.push_back({"One step, " + page.source, &shown.schedule(), &outcome.first});
+    write_report(page, options.report);
   }
   if (!options.json) return print_table(rows);
   print_json(to_json(options, step, loss.get(), outcome));
@@ -216,6 +217,7 @@ void add_request_options(CLI::App& command, PlanRequest& request) {
       ->capture_default_str();
   add_policy_options(command, request.policy, request.plan_seconds);
   add_batch_options(command, request.batch, request.micro_batches);
+  add_constraints_option(command, request.constraints);
   command.add_option("--profile", request.profile, "Measured times to plan by; else the roofline of the cluster");
 }
 

@@ -29,6 +29,9 @@ nlohmann::json peak_bytes_json(const MemoryPlan& memory, const Cluster& cluster)
   return bytes;
 }
 
+PlannedStep::PlannedStep(const PlanRequest& request)
+    : PlannedStep(request, with_limits(make_cluster(request.cluster), constraints_of(request.constraints))) {}
+
 PlannedStep::PlannedStep(const PlanRequest& request, Cluster cluster)
     : request_(request), cluster_(std::move(cluster)) {
   if (!request_.profile.empty()) model_costs_ = CostModel::load(request_.profile);
@@ -40,13 +43,15 @@ PlannedStep::PlannedStep(const PlanRequest& request, Cluster cluster)
   options.policy = request_.policy;
   options.plan_file = request_.plan_file;
   options.plan_seconds = request_.plan_seconds;
+  options.constraints = constraints_of(request_.constraints);
   const auto start = std::chrono::steady_clock::now();
-  int micro_batches = micro_batches_of(request_.micro_batches);
-  if (micro_batches == 0) {
-    micro_batches = choose_micro_batches(model, options, batch, cluster_, model_costs_);
+  const int micro_batches = micro_batches_of(request_.micro_batches);
+  if (micro_batches == 0) plan_ = plan_step(model, options, batch, cluster_, model_costs_);
+  const int count = micro_batches == 0 ? plan_.micro_batches : micro_batches;
+  tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch, count, options), count, options.constraints);
+  if (micro_batches != 0 || request_.policy == "replay") {
+    plan_ = plan_with(request_.policy, *tasks_, cluster_, model_costs_, {request_.plan_file, request_.plan_seconds});
   }
-  tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch, micro_batches, options), micro_batches);
-  plan_ = plan_with(request_.policy, *tasks_, cluster_, model_costs_, {request_.plan_file, request_.plan_seconds});
   planning_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   costs_ = std::make_unique<CostTable>(*tasks_, cluster_, model_costs_);
   lower_bound_ = plan_.lower_bound_seconds;

@@ -20,6 +20,7 @@ struct PlanRequest {
   std::optional<std::int64_t> batch;  // otherwise the model's
   std::string micro_batches = "auto";
   std::string profile;
+  std::string constraints;  // a file
 };
 
 // How far `value` is above `bound`, but for rounding.
@@ -33,8 +34,8 @@ struct PlanRequest {
 class PlannedStep {
  public:
   // Throws std::invalid_argument where the request does not fit.
-  explicit PlannedStep(const PlanRequest& request) : PlannedStep(request, make_cluster(request.cluster)) {}
-  // On this cluster, whatever the request says.
+  explicit PlannedStep(const PlanRequest& request);
+  // On this cluster, whatever the request says of the cluster and of limits.
   PlannedStep(const PlanRequest& request, Cluster cluster);
   PlannedStep(const PlannedStep&) = delete;
   PlannedStep& operator=(const PlannedStep&) = delete;

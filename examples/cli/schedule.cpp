@@ -21,6 +21,7 @@ struct ScheduleOptions {
   std::string policy = "auto";
   double plan_seconds = 10;
   std::string objective = "makespan";
+  std::string constraints;
   std::string out;
   std::string gantt;
   bool placements = false;
@@ -118,15 +119,18 @@ std::vector<std::vector<std::string>> rows_of(const nlohmann::json& figures) {
 void schedule_file(const ScheduleOptions& options) {
   expect_writable("--out", options.out);
   expect_writable("--gantt", options.gantt);
-  const TimedGraph timed = load_timed_graph(options.file);
-  const Cluster cluster = cluster_for(options, timed);
-  const TimedProblem problem(timed, cluster);
-  const TaskGraph tasks(problem.graph, 1);
+  TimedGraph timed = load_timed_graph(options.file);
+  if (!options.constraints.empty()) timed.constraints = load_constraints(options.constraints);
   const bool makespan = options.objective == "makespan";
-  if (makespan && std::any_of(timed.tasks.begin(), timed.tasks.end(), [](const TimedTask& t) { return t.backward; })) {
+  const bool busy_limits = std::any_of(timed.constraints.limits.begin(), timed.constraints.limits.end(),
+                                       [](const auto& limit) { return limit.busy_seconds.has_value(); });
+  if (!makespan && (timed.constraints.on_layers() || busy_limits)) {
     throw std::invalid_argument(fmt::format(
-        "[{}] expected --objective max-load for tasks that are planned in groups, got makespan", options.file));
+        "[{}] expected --objective makespan for constraints other than limits of memory, got max-load", options.file));
   }
+  const Cluster cluster = with_limits(cluster_for(options, timed), timed.constraints);
+  const TimedProblem problem(timed, cluster);
+  const TaskGraph tasks(problem.graph, 1, problem.constraints);
   Scheduled result =
       makespan ? least_makespan(options, problem, tasks, cluster) : least_max_load(timed, problem, tasks, cluster);
   const CostTable costs(tasks, cluster, problem.costs);
@@ -150,9 +154,10 @@ void schedule_file(const ScheduleOptions& options) {
   if (options.placements) figures["placements"] = placements_json(result.plan, tasks, cluster);
   const auto rows = rows_of(figures);
   if (!options.gantt.empty()) {
-    Report page{"Skua: a schedule of " + options.file, "simulated: " + cluster.name(), {}, {}};
+    Report page{"Skua: a schedule of " + options.file, "simulated: " + cluster.name()};
     for (const auto& row : rows) page.figures.emplace_back(row[0], row[1]);
-    write_report(page, &schedule, &trace, options.gantt);
+    page.timelines.push_back({"The schedule, " + page.source, &schedule, &trace});
+    write_report(page, options.gantt);
   }
   if (options.json) return print_json(figures);
   print_table(rows);
@@ -166,6 +171,7 @@ void add_schedule_command(CLI::App& program) {
   command.add_option("file", options->file, "JSON, .stg, .dot or .gv (docs/task-graphs.md)")->required();
   command.add_option("--devices", options->devices, "So many equal devices; else the file's cluster, or 2")
       ->check(at_least(1));
+  add_constraints_option(command, options->constraints);
   command.add_option("--cluster", options->cluster, "A preset (see `skua devices`) or a cluster file");
   add_policy_options(command, options->policy, options->plan_seconds);
   command.add_option("--objective", options->objective, "What is to be least: makespan, or max-load of a pipeline")

@@ -27,6 +27,7 @@ struct Options {
   std::optional<double> learning_rate;
   std::string plan_file;
   std::string profile;
+  std::string constraints;
   std::string checkpoint;
   bool resume = false;
   std::string trace;
@@ -168,7 +169,10 @@ void write_page(const Run& run, const std::vector<std::pair<std::string, std::st
   page.curves = {loss};
   for (const auto& [name, curve] : metrics) page.curves.push_back(curve);
   const TrainingReport& report = run.model.report();
-  write_report(page, report.schedule, report.traces.empty() ? nullptr : &report.traces.back(), run.options.report);
+  if (!report.traces.empty()) {
+    page.timelines.push_back({"One step, " + page.source, report.schedule, &report.traces.back()});
+  }
+  write_report(page, run.options.report);
 }
 
 void show(const Run& run) {
@@ -203,6 +207,7 @@ void train(Options options, const CLI::App& command) {
   compile.micro_batches = micro_batches_of(options.micro_batches);
   compile.seed = options.seed;
   compile.profile_file = options.profile;
+  compile.constraints = constraints_of(options.constraints);
   model.compile(compile);
   if (options.resume) model.load_checkpoint(options.checkpoint);
   const models::Data made = recipe.data(options.data);
@@ -254,6 +259,7 @@ void add_train_command(CLI::App& program) {
       ->capture_default_str();
   add_policy_options(command, options->policy, options->plan_seconds);
   add_stealing_option(command, options->stealing);
+  add_constraints_option(command, options->constraints);
   add_batch_options(command, options->batch, options->micro_batches);
   auto* epochs =
       command.add_option("--epochs", options->epochs, "Times through the data; otherwise as is usual for the model");

@@ -5,31 +5,13 @@
 namespace skua {
 namespace {
 
-// Kirkpatrick, Gelatt, Vecchi, "Optimization by simulated annealing", Science 220, 1983.
 class Annealing final : public Policy {
  public:
   explicit Annealing(double budget_seconds) : budget_seconds_(budget_seconds) {}
 
   [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const override {
-    constexpr double kFirstHeat = 0.03;  // in makespans of the first plan
-    constexpr double kLastHeat = 1e-4;
     const CostTable costs(graph, cluster, model);
-    SearchSpace space(costs, budget_seconds_);
-    ScoredPlan best = space.beginnings(model).front();
-    ScoredPlan now = best;
-    const double scale = best.seconds;
-    Random random(1);
-    while (space.spent() < 1 && !space.is_best(best.seconds)) {
-      Plan next = now.plan;
-      space.move(next, random);
-      const double seconds = space.seconds(next);
-      const double heat = scale * kFirstHeat * std::pow(kLastHeat / kFirstHeat, space.spent());
-      const bool taken = seconds <= now.seconds || random.uniform() < std::exp((now.seconds - seconds) / heat);
-      if (!taken) continue;
-      now = {std::move(next), seconds};
-      if (now.seconds < best.seconds && space.fits(now.plan)) best = now;
-    }
-    return best.plan;
+    return annealing_plan(costs, plans_that_fit(costs, model), budget_seconds_);
   }
 
  private:
@@ -37,6 +19,28 @@ class Annealing final : public Policy {
 };
 
 }  // namespace
+
+// Kirkpatrick, Gelatt, Vecchi, "Optimization by simulated annealing", Science 220, 1983.
+Plan annealing_plan(const CostTable& costs, const std::vector<ScoredPlan>& known, double budget_seconds) {
+  constexpr double kFirstHeat = 0.03;  // in makespans of the first plan
+  constexpr double kLastHeat = 1e-4;
+  SearchSpace space(costs, budget_seconds);
+  ScoredPlan best = space.beginnings(known).front();
+  ScoredPlan now = best;
+  const double scale = best.seconds;
+  Random random(1);
+  while (space.spent() < 1 && !space.is_best(best.seconds)) {
+    Plan next = now.plan;
+    space.move(next, random);
+    const double seconds = space.seconds(next);
+    const double heat = scale * kFirstHeat * std::pow(kLastHeat / kFirstHeat, space.spent());
+    const bool taken = seconds <= now.seconds || random.uniform() < std::exp((now.seconds - seconds) / heat);
+    if (!taken) continue;
+    now = {std::move(next), seconds};
+    if (now.seconds < best.seconds && space.fits(now.plan)) best = now;
+  }
+  return best.plan;
+}
 
 std::unique_ptr<Policy> make_annealing_policy(const PolicyOptions& options) {
   return std::make_unique<Annealing>(options.plan_seconds);

@@ -1,69 +1,160 @@
-#include <cmath>
+#include <algorithm>
 #include <limits>
-#include <stdexcept>
+#include <set>
 
-#include "repair.h"
+#include "twins.h"
 
 namespace skua {
 namespace {
 
-// A plan on more devices, or a less regular one, must be better by so much.
-constexpr double kWorthwhile = 0.999;
-// A search gets so much of the budget, where the best plan is further from the lower bound.
-constexpr double kSearchShare = 0.05;
-constexpr double kNearBound = 1.01;
-constexpr double kPlacesPerSecond = 5e5;  // devices looked at for a task, about, the simulation of the plan included
+// What candidates take on one thread, about.
+constexpr double kPlacesPerSecond = 5e5;         // tasks times devices, the simulation of the plan included
+constexpr double kProgramPlacesPerSecond = 2e4;  // likewise, `linear`
+constexpr double kPairsPerSecond = 1e7;          // of the tasks of one micro-batch, `m_sct`
+// Of the budget, for each of those that go on as long as they may.
+constexpr double kShare = 0.05;
+constexpr std::size_t kMostExactTasks = 12;
+constexpr double kNearBound = 1.01;  // a search begins where the best plan is further from the lower bound
+constexpr double kEqual = 1 + 1e-9;  // makespans that differ by less are sums of the same times in other orders
+
+std::size_t used_devices(const Plan& plan) {
+  std::set<DeviceId> devices;
+  for (const Placement& placement : plan.placements) devices.insert(placement.device);
+  return devices.size();
+}
+
+// Candidates within a budget of work, and the plans that they have made.
+class Portfolio {
+ public:
+  Portfolio(const CostTable& costs, double budget_seconds) : costs_(costs), left_seconds_(budget_seconds) {}
+
+  // A candidate that takes longer than what is left of the budget is passed over, unless it is `always` there.
+  void add(const std::string& name, double seconds, std::function<Plan()> make, bool always = false) {
+    if (seconds > left_seconds_ && !always) return;
+    left_seconds_ -= seconds;
+    waiting_.push_back({name, std::move(make)});
+  }
+  // Makes the plans of the candidates that were added since the last time.
+  void run() {
+    for (ScoredPlan& scored : make_plans(costs_, waiting_)) plans_.push_back(std::move(scored));
+    for (Candidate& candidate : waiting_) names_.push_back(std::move(candidate.name));
+    waiting_.clear();
+  }
+  [[nodiscard]] std::vector<ScoredPlan> known() const { return best_first(plans_); }
+
+  // The shortest plan; of equal ones that on the fewest devices, of these the first. With the best bound of all.
+  [[nodiscard]] Plan best() const {
+    double least = std::numeric_limits<double>::infinity();
+    double bound = 0;
+    for (const ScoredPlan& scored : plans_) {
+      least = std::min(least, scored.seconds);
+      bound = std::max(bound, scored.plan.lower_bound_seconds);
+    }
+    std::size_t best = 0;
+    std::size_t fewest = std::numeric_limits<std::size_t>::max();
+    for (std::size_t i = 0; i < plans_.size(); ++i) {
+      if (plans_[i].plan.placements.empty() || plans_[i].seconds > least * kEqual) continue;
+      const std::size_t used = used_devices(plans_[i].plan);
+      if (used >= fewest) continue;
+      best = i;
+      fewest = used;
+    }
+    Plan plan = plans_[best].plan;
+    plan.policy = "auto (" + names_[best] + ")";
+    plan.lower_bound_seconds = bound;
+    return plan;
+  }
+
+ private:
+  const CostTable& costs_;
+  double left_seconds_;
+  std::vector<Candidate> waiting_;
+  std::vector<std::string> names_;  // by plan
+  std::vector<ScoredPlan> plans_;
+};
 
 class Auto final : public Policy {
  public:
   explicit Auto(double budget_seconds) : budget_seconds_(budget_seconds) {}
 
-  // Single and data_parallel on all devices are always tried, the others while time is left, a search last.
+  // `single` and `data_parallel` on all devices are always tried, the others as far as the budget goes.
   [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const override {
     const CostTable costs(graph, cluster, model);
-    double spent_seconds = 0;
-    double best_seconds = std::numeric_limits<double>::infinity();
-    const auto in_time = [&] { return spent_seconds < budget_seconds_ || std::isinf(best_seconds); };
-    const std::vector<DeviceId> devices = fastest_devices(costs);
-    Plan best = single_plan(costs, devices.front());
-    repair(best, costs);
-    best.policy = "auto (single)";
-    best_seconds = seconds_if_it_fits(best, costs);
-    const auto consider = [&](Plan plan, const std::string& name) {
-      repair(plan, costs);
-      spent_seconds += static_cast<double>(graph.task_count() * devices.size()) / kPlacesPerSecond;
-      const double seconds = seconds_if_it_fits(plan, costs);
-      if (seconds >= best_seconds * kWorthwhile) return;
-      best = std::move(plan);
-      best.policy = "auto (" + name + ")";
-      best_seconds = seconds;
-    };
-    for (std::size_t d = 1; d < devices.size() && std::isinf(best_seconds); ++d) {
-      consider(single_plan(costs, devices[d]), "single");
+    (void)blank_plan(costs);  // throws where no device can run a task
+    Portfolio portfolio(costs, budget_seconds_);
+    add_placements(portfolio, costs);
+    add_policies(portfolio, costs, model);
+    portfolio.run();
+    std::vector<ScoredPlan> known = portfolio.known();
+    if (known.empty()) {  // memory or constraints are tight: all of them, whatever they take
+      add_policies(portfolio, costs, model, true);
+      portfolio.run();
+      known = portfolio.known();
     }
-    for (std::size_t k = 2; k <= devices.size(); ++k) {
-      if (k < devices.size() && !in_time()) continue;
-      const std::vector<DeviceId> some(devices.begin(), devices.begin() + static_cast<std::ptrdiff_t>(k));
-      consider(data_parallel_plan(costs, some), "data_parallel on " + std::to_string(k));
+    if (known.empty()) return portfolio.best();
+    add_programs(portfolio, costs, model, known);
+    portfolio.run();
+    known = portfolio.known();
+    if (known.front().seconds > lower_bound_seconds(costs) * kNearBound) {
+      const double share = share_seconds();
+      portfolio.add("genetic", share, [&] { return genetic_plan(costs, known, share); });
+      portfolio.add("annealing", share, [&] { return annealing_plan(costs, known, share); });
+      portfolio.run();
     }
-    for (const char* name : {"heft", "peft", "cpop", "etf", "greedy", "1f1b", "gpipe"}) {
-      if (devices.size() == 1 || !in_time()) continue;
-      try {
-        consider(make_policy(name)->make_plan(graph, cluster, model), name);
-      } catch (const std::invalid_argument&) {  // a policy that does not serve this graph
-      }
-    }
-    if (devices.size() > 1 && in_time() && best_seconds > lower_bound_seconds(costs) * kNearBound) {
-      const PolicyOptions options{"", budget_seconds_ * kSearchShare};
-      try {
-        consider(make_policy("genetic", options)->make_plan(graph, cluster, model), "genetic");
-      } catch (const std::invalid_argument&) {  // nothing to begin with: `best` says what is wrong
-      }
-    }
-    return best;
+    return portfolio.best();
   }
 
  private:
+  [[nodiscard]] double share_seconds() const { return budget_seconds_ * kShare; }
+  static double places(const CostTable& costs) {
+    return static_cast<double>(costs.graph().task_count() * costs.cluster().device_count());
+  }
+
+  // `single` on each device that is not like another one, `data_parallel` on the fastest ones.
+  static void add_placements(Portfolio& portfolio, const CostTable& costs) {
+    const double seconds = places(costs) / kPlacesPerSecond;
+    const std::vector<DeviceId> devices = fastest_devices(costs);
+    const std::vector<DeviceId> like = twins(costs);
+    for (const DeviceId device : devices) {
+      if (like[device.index()].valid()) continue;
+      portfolio.add(
+          "single", seconds, [&costs, device] { return single_plan(costs, device); }, device == devices.front());
+    }
+    for (std::size_t k = devices.size(); k > 1; --k) {
+      const bool all = k == devices.size();
+      const std::vector<DeviceId> some(devices.begin(), devices.begin() + static_cast<std::ptrdiff_t>(k));
+      portfolio.add(
+          all ? "data_parallel" : "data_parallel on " + std::to_string(k), seconds,
+          [&costs, some] { return data_parallel_plan(costs, some); }, all);
+    }
+  }
+
+  static void add_policies(Portfolio& portfolio, const CostTable& costs, const CostModel& model, bool always = false) {
+    const TaskGraph& graph = costs.graph();
+    const double seconds = places(costs) / kPlacesPerSecond;
+    const auto add = [&](const char* name, double program_seconds) {
+      portfolio.add(
+          name, seconds + program_seconds,
+          [&, name] { return make_policy(name)->make_plan(graph, costs.cluster(), model); }, always);
+    };
+    for (const char* name : {"heft", "peft", "cpop", "etf", "m_etf", "greedy", "gpipe", "1f1b"}) add(name, 0);
+    const auto part = static_cast<double>(graph.task_count()) / graph.micro_batches();
+    add("m_sct", part * part / kPairsPerSecond);
+  }
+
+  // Those that solve programs, and the best plan there is where it is quickly found.
+  void add_programs(Portfolio& portfolio, const CostTable& costs, const CostModel& model,
+                    const std::vector<ScoredPlan>& known) const {
+    const double share = share_seconds();
+    portfolio.add("linear", places(costs) / kProgramPlacesPerSecond,
+                  [&, share] { return linear_plan(costs, known, share); });
+    portfolio.add("convex", share + places(costs) / kPlacesPerSecond, [&, share] {
+      return make_policy("convex", {"", share})->make_plan(costs.graph(), costs.cluster(), model);
+    });
+    if (costs.graph().task_count() > kMostExactTasks) return;
+    portfolio.add("exact", share, [&, share] { return exact_plan(costs, known, share); });
+  }
+
   double budget_seconds_;
 };
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "repair.h"
+#include "scheduler/parallel.h"
 #include "skua/scheduler/memory_plan.h"
 #include "skua/scheduler/simulator.h"
 
@@ -108,18 +109,22 @@ double seconds_if_it_fits(const Plan& plan, const CostTable& costs) {
   return fits ? predicted.seconds : std::numeric_limits<double>::infinity();
 }
 
-std::vector<ScoredPlan> plans_that_fit(const CostTable& costs, const CostModel& model) {
-  std::vector<ScoredPlan> plans;
-  for (const char* name :
-       {"single", "data_parallel", "heft", "peft", "cpop", "etf", "m_etf", "greedy", "gpipe", "1f1b"}) {
+std::vector<ScoredPlan> make_plans(const CostTable& costs, const std::vector<Candidate>& candidates) {
+  std::vector<ScoredPlan> plans(candidates.size());
+  parallel_for(candidates.size(), [&](std::size_t i) {
     try {
-      Plan plan = make_policy(name)->make_plan(costs.graph(), costs.cluster(), model);
-      repair(plan, costs);
-      const double seconds = seconds_if_it_fits(plan, costs);
-      if (std::isfinite(seconds)) plans.push_back({std::move(plan), seconds});
-    } catch (const std::invalid_argument&) {  // a policy that does not serve this graph
+      plans[i].plan = candidates[i].make();
+    } catch (const std::invalid_argument&) {  // does not serve this graph
+      return;
     }
-  }
+    repair(plans[i].plan, costs);
+    plans[i].seconds = seconds_if_it_fits(plans[i].plan, costs);
+  });
+  return plans;
+}
+
+std::vector<ScoredPlan> best_first(std::vector<ScoredPlan> plans) {
+  std::erase_if(plans, [](const ScoredPlan& scored) { return std::isinf(scored.seconds); });
   std::stable_sort(plans.begin(), plans.end(),
                    [](const ScoredPlan& a, const ScoredPlan& b) { return a.seconds < b.seconds; });
   return plans;
@@ -130,6 +135,16 @@ void refuse_without_device(const CostTable& costs, TaskId task) {
       "[{}] expected a device of {} that may run it beside what it has to do, got none: give the devices more "
       "time or memory, or try another policy",
       costs.graph().name(task), costs.cluster().name()));
+}
+
+std::vector<ScoredPlan> plans_that_fit(const CostTable& costs, const CostModel& model) {
+  std::vector<Candidate> candidates;
+  for (const char* name :
+       {"single", "data_parallel", "heft", "peft", "cpop", "etf", "m_etf", "greedy", "gpipe", "1f1b"}) {
+    candidates.push_back(
+        {name, [&, name] { return make_policy(name)->make_plan(costs.graph(), costs.cluster(), model); }});
+  }
+  return best_first(make_plans(costs, candidates));
 }
 
 Arrivals::Arrivals(const CostTable& costs, const Plan& plan)

@@ -1,7 +1,9 @@
 // What the built-in policies share, and their list.
 #pragma once
 
+#include <functional>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "skua/scheduler/policy.h"
@@ -55,9 +57,24 @@ struct ScoredPlan {
   Plan plan;
   double seconds = std::numeric_limits<double>::infinity();  // simulated
 };
-// Plans of the policies that neither search nor solve programs, where they serve this graph and fit in memory, the best
-// first.
+// A way to a plan, and its name.
+struct Candidate {
+  std::string name;
+  std::function<Plan()> make;  // throws std::invalid_argument where it does not serve the graph
+};
+// The candidates' plans, in their order, made on several threads. A plan that does not fit in memory takes infinitely
+// long, and one without placements is that of a candidate that does not serve the graph.
+[[nodiscard]] std::vector<ScoredPlan> make_plans(const CostTable& costs, const std::vector<Candidate>& candidates);
+// Those that fit in memory, the best first, in their order among equals.
+[[nodiscard]] std::vector<ScoredPlan> best_first(std::vector<ScoredPlan> plans);
+// best_first of the policies that neither search nor solve programs.
 [[nodiscard]] std::vector<ScoredPlan> plans_that_fit(const CostTable& costs, const CostModel& model);
+
+// What policies make of the plans of others: plans_that_fit, and any more, the best first.
+[[nodiscard]] Plan linear_plan(const CostTable& costs, const std::vector<ScoredPlan>& known, double budget_seconds);
+[[nodiscard]] Plan exact_plan(const CostTable& costs, const std::vector<ScoredPlan>& known, double budget_seconds);
+[[nodiscard]] Plan annealing_plan(const CostTable& costs, const std::vector<ScoredPlan>& known, double budget_seconds);
+[[nodiscard]] Plan genetic_plan(const CostTable& costs, const std::vector<ScoredPlan>& known, double budget_seconds);
 
 // When data arrive where, for list schedulers, which place one task after another.
 class Arrivals {

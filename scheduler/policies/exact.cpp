@@ -185,35 +185,37 @@ class Search {
   double nodes_ = 0;
 };
 
-// A. H. Land, A. G. Doig, "An automatic method of solving discrete programming problems", Econometrica 28(3), 1960.
 class Exact final : public Policy {
  public:
-  explicit Exact(double budget_seconds) : most_visits_(budget_seconds * kVisitsPerSecond) {}
+  explicit Exact(double budget_seconds) : budget_seconds_(budget_seconds) {}
   [[nodiscard]] Plan make_plan(const TaskGraph& graph, const Cluster& cluster, const CostModel& model) const override {
     if (graph.task_count() > kMostTasks) {
       throw std::invalid_argument(
           fmt::format("[policy exact] expected at most {} tasks, got {}", kMostTasks, graph.task_count()));
     }
     const CostTable costs(graph, cluster, model);
-    const std::vector<ScoredPlan> known = plans_that_fit(costs, model);
-    auto [best, least] = known.empty() ? ScoredPlan() : known.front();
-    Search search(costs, most_visits_);
-    search.run(best, least);
-    if (search.best().placements.empty()) {
-      throw std::invalid_argument(
-          "[policy exact] expected a plan that fits in memory and keeps to the constraints, found none");
-    }
-    // Copies that wait for each other can make the relaxation's optimum worse than where the search began.
-    if (least > seconds_if_it_fits(search.best(), costs)) best = search.best();
-    if (search.complete()) best.lower_bound_seconds = search.least_seconds();
-    return best;
+    return exact_plan(costs, plans_that_fit(costs, model), budget_seconds_);
   }
 
  private:
-  double most_visits_;
+  double budget_seconds_;
 };
 
 }  // namespace
+
+// A. H. Land, A. G. Doig, "An automatic method of solving discrete programming problems", Econometrica 28(3), 1960.
+Plan exact_plan(const CostTable& costs, const std::vector<ScoredPlan>& known, double budget_seconds) {
+  auto [best, least] = known.empty() ? ScoredPlan() : known.front();
+  Search search(costs, budget_seconds * kVisitsPerSecond);
+  search.run(best, least);
+  if (search.best().placements.empty()) {
+    throw std::invalid_argument("[policy exact] expected a plan that fits in memory and keeps to the constraints, found none");
+  }
+  // Copies that wait for each other can make the relaxation's optimum worse than where the search began.
+  if (least > seconds_if_it_fits(search.best(), costs)) best = search.best();
+  if (search.complete()) best.lower_bound_seconds = search.least_seconds();
+  return best;
+}
 
 std::unique_ptr<Policy> make_exact_policy(const PolicyOptions& options) {
   return std::make_unique<Exact>(options.plan_seconds);

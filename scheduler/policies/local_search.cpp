@@ -44,20 +44,15 @@ SearchSpace::SearchSpace(const CostTable& costs, double budget_seconds)
   }
 }
 
-std::vector<ScoredPlan> SearchSpace::beginnings(const CostModel& model) {
-  std::vector<ScoredPlan> plans = plans_that_fit(costs_, model);
+std::vector<ScoredPlan> SearchSpace::beginnings(std::vector<ScoredPlan> plans) {
   work_ += static_cast<double>(3 * graph_.task_count() * plans.size());
   for (ScoredPlan& scored : plans) {
     if (!scored.plan.strict_order) continue;
     scored.plan.strict_order = false;  // moves would make tasks wait in a circle
     scored.seconds = fits(scored.plan) ? seconds(scored.plan) : std::numeric_limits<double>::infinity();
   }
-  std::erase_if(plans, [](const ScoredPlan& scored) { return std::isinf(scored.seconds); });
-  if (plans.empty())
-    throw std::invalid_argument(
-        "[policy] expected a plan that fits in memory and keeps to the constraints to begin with, found none");
-  std::stable_sort(plans.begin(), plans.end(),
-                   [](const ScoredPlan& x, const ScoredPlan& y) { return x.seconds < y.seconds; });
+  plans = best_first(std::move(plans));
+  if (plans.empty()) throw std::invalid_argument("[policy] expected a plan to begin with that fits in memory and keeps to the constraints, found none");
   return plans;
 }
 

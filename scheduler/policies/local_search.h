@@ -13,8 +13,9 @@ class SearchSpace {
  public:
   SearchSpace(const CostTable& costs, double budget_seconds);
 
-  // plans_that_fit, none of them in strict order. Throws std::invalid_argument where there are none.
-  [[nodiscard]] std::vector<ScoredPlan> beginnings(const CostModel& model);
+  // The plans that still fit once none of them is in strict order, the best first. Throws std::invalid_argument where
+  // there are none.
+  [[nodiscard]] std::vector<ScoredPlan> beginnings(std::vector<ScoredPlan> plans);
   // Simulated seconds, whether the plan fits in memory or not.
   [[nodiscard]] double seconds(const Plan& plan);
   [[nodiscard]] bool fits(const Plan& plan);

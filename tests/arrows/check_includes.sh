@@ -3,7 +3,8 @@
 # - a room includes only its own headers and those of rooms below: graph < scheduler < engine < engine/cpu, engine/cuda
 #   < layers < examples;
 # - public headers (*/include/**) include no header of a dependency;
-# - nothing in graph/ and scheduler/ includes a header that belongs to hardware.
+# - nothing in graph/ and scheduler/ includes a header that belongs to hardware, and nothing in graph/ one of oneTBB,
+#   whose threads the scheduler plans with.
 # Prints each violation and fails where there is one. REQUIRES: paths without spaces.
 set -eu
 cd "$1"
@@ -34,7 +35,8 @@ grep -rnE --include='*.h' --include='*.cpp' --include='*.cu' --include='*.cuh' '
   BEGIN {
     level["graph"] = 0; level["scheduler"] = 1; level["engine"] = 2; level["engine/cpu"] = 3
     level["engine/cuda"] = 3; level["layers"] = 4; level["examples"] = 5
-    hardware = "^(tbb|oneapi|cudnn|cublas|cuda|nccl|cub|thrust|CL|hip|sycl|level_zero)([\\/._]|$)|^(dnnl|omp|cpuid|immintrin|x86intrin|arm_neon)[a-z_]*\\.h"
+    threads = "^(tbb|oneapi\\/tbb)([\\/._]|$)"
+    hardware = "^(oneapi|cudnn|cublas|cuda|nccl|cub|thrust|CL|hip|sycl|level_zero)([\\/._]|$)|^(dnnl|omp|cpuid|immintrin|x86intrin|arm_neon)[a-z_]*\\.h"
     dependency = "^(google|nlohmann|fmt|spdlog|CLI|openssl|gtest|gmock|coin)\\/|^(zlib|zconf)\\.h|^Cbc|^Clp|^Coin|\\.pb\\.h$"
   }
   {
@@ -52,8 +54,9 @@ grep -rnE --include='*.h' --include='*.cpp' --include='*.cu' --include='*.cuh' '
     else if (quoted) { target = room_of(resolve(folder, name)); if (name ~ /^(graph|scheduler|engine|layers|examples|tests)\//) target = room_of(name) }
     if (target != "" && target != own && !((target in level) && level[target] < level[own])) violation("arrow from " own " to " target)
 
-    if (file ~ /(^|\/)include\// && (name ~ hardware || name ~ dependency)) violation("dependency in a public header")
-    else if ((own == "graph" || own == "scheduler") && name ~ hardware) violation("hardware in " own)
+    if (file ~ /(^|\/)include\// && (name ~ hardware || name ~ threads || name ~ dependency)) violation("dependency in a public header")
+    else if (own == "graph" && name ~ threads) violation("threads in " own)
+    else if ((own == "graph" || own == "scheduler") && name ~ hardware && name !~ threads) violation("hardware in " own)
   }
   END {
     if (!checked) { print "check_includes: found no include"; exit 2 }

@@ -117,9 +117,13 @@ class Sequential : public Functional {
   }
 };
 
-// The micro-batch count for which the plan of options.policy has the shortest simulated step: of the divisors of the
-// batch up to four per device. Does not depend on anything measured but what `costs` holds, nor on the clock: the
-// policy gets no time limit, whatever `options` says. For the policy "replay", the plan file's count.
+// Plans a training step, its micro-batch count included: the count, of the divisors of the batch up to four per device,
+// for which options.policy finds the shortest simulated step in options.plan_seconds for all counts together; the
+// smallest of equal ones. Does not depend on anything measured but what `costs` holds, nor on the clock or the machine.
+// For the policy "replay", the plan file.
+[[nodiscard]] Plan plan_step(const Model& model, const CompileOptions& options, std::int64_t batch_size,
+                             const Cluster& cluster, const CostModel& costs);
+// The micro-batch count of that plan.
 [[nodiscard]] int choose_micro_batches(const Model& model, const CompileOptions& options, std::int64_t batch_size,
                                        const Cluster& cluster, const CostModel& costs);
 

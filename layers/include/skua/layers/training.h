@@ -31,6 +31,7 @@ struct CompileOptions {
   int micro_batches = 0;
   std::uint64_t seed = 0;         // of first weights, of dropout and noise, and of the order of samples
   std::string profile_file = "";  // measured times: read where the file exists, written after fit
+  Constraints constraints = {};   // on the plan of training steps; layers by name, or single nodes ("conv1.weight.update")
 };
 
 using MetricValues = std::map<std::string, double>;  // by the metric's name

@@ -38,6 +38,10 @@ struct Constraints {
   std::vector<Priority> priorities = {};
   std::vector<Deadline> deadlines = {};
   std::vector<Limit> limits = {};
+
+  [[nodiscard]] bool on_layers() const {  // any but limits
+    return !(pins.empty() && colocations.empty() && priorities.empty() && deadlines.empty());
+  }
 };
 
 // Protobuf's JSON form. Throws std::invalid_argument naming the file and what is wrong with it.

@@ -12,7 +12,7 @@
 namespace skua {
 
 // Measured times by (signature, device kind), as a median of the latest samples: one bad sample changes nothing.
-// One thread at a time.
+// One thread at a time, or several that only read.
 class CostModel {
  public:
   // Roofline (Williams, Waterman, Patterson, CACM 52(4), 2009): launch + max(flops / peak, bytes / bandwidth).

@@ -24,8 +24,8 @@ class Policy {
 
 struct PolicyOptions {
   std::string plan_file;  // replay: the plan to follow
-  // annealing, genetic, exact, auto: time budget, about: they count what they look at, so that a plan does not depend
-  // on the machine.
+  // Time budget on one thread, about: those that search or solve programs count what they look at, so that a plan does
+  // not depend on the machine.
   double plan_seconds = 10;
 };
 
@@ -46,5 +46,13 @@ void register_policy(PolicyInfo info);                    // throws std::invalid
 // all the same.
 [[nodiscard]] Plan plan_with(const std::string& policy, const TaskGraph& graph, const Cluster& cluster,
                              const CostModel& model, const PolicyOptions& options = {});
+
+// For one step cut into several counts of micro-batches, a task graph each: the plan of least simulated makespan, of
+// equal ones that of the first graph; plans that fit in memory before those that do not. All are planned in half of the
+// budget, the most promising again in a quarter, the best of them in the rest (successive halving: Jamieson, Talwalkar,
+// AISTATS 2016); graphs share a budget by their tasks. Throws what plan_with throws for the first graph where
+// no graph gets a plan. REQUIRES: a graph or more.
+[[nodiscard]] Plan plan_best_of(const std::vector<const TaskGraph*>& graphs, const std::string& policy,
+                                const Cluster& cluster, const CostModel& model, const PolicyOptions& options = {});
 
 }  // namespace skua

@@ -17,16 +17,24 @@ struct ReportCurve {
   std::vector<std::pair<std::string, std::vector<std::pair<double, double>>>> series;
 };
 
+// What one step ran where and when. The schedule and the step must outlive the report.
+struct ReportTimeline {
+  std::string title;
+  const Schedule* schedule;
+  const StepTrace* step;
+};
+
 struct Report {
   std::string title;
   std::string source;  // where times come from: "measured", "simulated: h100x8-nvlink"
-  std::vector<std::pair<std::string, std::string>> figures;  // name, value
-  std::vector<ReportCurve> curves;
+  std::vector<std::pair<std::string, std::string>> figures = {};  // name, value
+  std::vector<ReportCurve> curves = {};
+  std::vector<ReportTimeline> timelines = {};
+  std::vector<std::vector<std::string>> table = {};  // the first row is the head
 };
 
-// The timeline shows `step`; without a schedule there is none. Throws std::runtime_error where the file cannot be
+// A page; the first timeline alone where the name ends in ".svg". Throws std::runtime_error where the file cannot be
 // written.
-// The drawing alone where the name ends in ".svg", else a page.
-void write_report(const Report& report, const Schedule* schedule, const StepTrace* step, const std::string& path);
+void write_report(const Report& report, const std::string& path);
 
 }  // namespace skua
