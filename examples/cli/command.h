@@ -23,6 +23,7 @@ void add_plan_command(CLI::App& program);
 void add_simulate_command(CLI::App& program);
 void add_schedule_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
+void add_bench_fidelity_command(CLI::App& bench);
 void add_bench_policies_command(CLI::App& bench);
 
 // Options of one name mean one thing in every subcommand.
@@ -31,6 +32,13 @@ void add_model_argument(CLI::App& command, std::string& model);
 void add_policy_options(CLI::App& command, std::string& policy, double& plan_seconds);
 void add_stealing_option(CLI::App& command, std::string& stealing);
 void add_batch_options(CLI::App& command, std::optional<std::int64_t>& batch, std::string& micro_batches);
+void add_device_counts_option(CLI::App& command, std::vector<int>& counts);
+void add_list_option(CLI::App& command, const std::string& name, std::vector<std::string>& values,
+                     const std::string& help);
+
+[[nodiscard]] std::vector<std::string> tutorial_models();
+// All policies but replay where `names` is empty. Throws std::invalid_argument where a name is no policy's.
+[[nodiscard]] std::vector<std::string> policies_or_all(std::vector<std::string> names);
 
 // The number that all of `text` is; none where it is no number.
 [[nodiscard]] std::optional<double> number_of(std::string_view text);
@@ -54,5 +62,6 @@ void print_table(const std::vector<std::vector<std::string>>& rows);
 
 // Processor, cores and date, for measured figures.
 [[nodiscard]] nlohmann::json machine_description();
+void print_machine();  // as a line, and an empty one
 
 }  // namespace skua::cli
