@@ -9,6 +9,7 @@
 
 #include "graph/small_graphs.h"
 #include "scheduler/plans.h"
+#include "scheduler/tiny_step.h"
 #include "skua/scheduler/simulator.h"
 
 namespace skua::test {
@@ -46,6 +47,22 @@ TEST(Trace, SummaryCountsByHand) {
   ASSERT_EQ(summary.utilization.size(), 2U);
   EXPECT_DOUBLE_EQ(summary.utilization[0], 0.4);
   EXPECT_DOUBLE_EQ(summary.utilization[1], 0.4);
+}
+
+// Three tasks without predecessors: two on their lane, one stolen at last.
+TEST(Trace, TaskTimesByHand) {
+  const TaskGraph graph(relu_graph(), 3);
+  const Cluster cluster = tiny_cluster(false);
+  const Schedule schedule(graph, cluster, plan_on({0, 0, 0}));
+  const StepTrace trace{{{LaneId(0), 0.5, 2, 0}, {LaneId(0), 2.25, 3, 0}, {LaneId(1), 2.5, 4, 0}}, 4};
+  const std::vector<TaskTime> times = task_times(schedule, trace);
+  ASSERT_EQ(times.size(), 3U);
+  EXPECT_DOUBLE_EQ(times[0].wake_seconds, 0.5);
+  EXPECT_DOUBLE_EQ(times[0].run_seconds, 1.5);
+  EXPECT_DOUBLE_EQ(times[1].wake_seconds, 0);
+  EXPECT_DOUBLE_EQ(times[1].run_seconds, 1);
+  EXPECT_DOUBLE_EQ(times[2].wake_seconds, 0);
+  EXPECT_DOUBLE_EQ(times[2].run_seconds, 1.5);
 }
 
 TEST(Trace, ChromeTraceHasARowPerLaneAndAnEventPerTask) {

@@ -27,6 +27,15 @@ struct TraceSummary {
 };
 [[nodiscard]] TraceSummary summarize(const Schedule& schedule, const StepTrace& trace);
 
+// What a task took of its lane. Where the lane was idle when the task became ready, the wait for it to begin is apart;
+// where the lane was at work, handing over to this task is part of the run.
+struct TaskTime {
+  double wake_seconds = 0;
+  double run_seconds = 0;
+};
+// By StepTaskId. A stolen task's wait is none of these.
+[[nodiscard]] std::vector<TaskTime> task_times(const Schedule& schedule, const StepTrace& trace);
+
 // "compute", "reduce", "update", "copy", or "steal" for what ran elsewhere than planned.
 [[nodiscard]] std::string task_category(const Schedule& schedule, StepTaskId id, const TaskRecord& record);
 
