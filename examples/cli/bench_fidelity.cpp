@@ -203,7 +203,7 @@ void add_bench_fidelity_command(CLI::App& bench) {
       ->check(at_least(1))
       ->capture_default_str();
   command.add_option("--repeats", options->repeats, "Times that the plans take turns")
-      ->check(at_least(1))
+      ->check(at_least(2))  // noise is how far they are apart
       ->capture_default_str();
   command.add_option("--plan-seconds", options->plan_seconds, "Planning budget of one plan")
       ->check(at_least(0))

@@ -112,6 +112,7 @@ TEST(Command, BadInputIsRefused) {
   expect_refused("bench fidelity --models mnist_cnn,nothing", {"nothing"});
   expect_refused("bench fidelity --policies single,best", {"best"});
   expect_refused("bench fidelity --devices 0", {"--devices", "'0'"});
+  expect_refused("bench fidelity --repeats 1", {"--repeats", "'1'"});
   expect_refused("bench fidelity --models resnet18", {"resnet18"});
   expect_refused("bench fidelity --csv /nowhere/x", {"--csv", "/nowhere/x"});
   expect_refused("bench flight", {"flight"});
