@@ -15,6 +15,8 @@ namespace skua {
 
 namespace {
 
+constexpr const char* kWake = "wake";  // in the place of a signature
+
 bool is_time(double seconds) {
   return std::isfinite(seconds) && seconds > 0;
 }
@@ -40,9 +42,22 @@ double CostModel::roofline_seconds(const CostKey& key, const DeviceSpec& device)
   return device.launch_seconds + std::max(key.flops / device.flops_per_second, key.bytes / device.bytes_per_second);
 }
 
+std::optional<double> CostModel::measured_seconds(const Key& key) const {
+  const auto found = samples_.find(key);
+  if (found == samples_.end() || found->second.latest.size() < kMinSamples) return std::nullopt;
+  return median_of(found->second.latest);
+}
+
+double CostModel::wake_seconds(const std::string& device_kind) const {
+  return measured_seconds({kWake, device_kind}).value_or(0);
+}
+
+void CostModel::observe_wake(const std::string& device_kind, double seconds) {
+  observe(kWake, device_kind, seconds);
+}
+
 double CostModel::seconds(const CostKey& key, const DeviceSpec& device) const {
-  const auto found = samples_.find({key.signature, device.kind});
-  if (found != samples_.end() && found->second.latest.size() >= kMinSamples) return median_of(found->second.latest);
+  if (const auto measured = measured_seconds({key.signature, device.kind})) return *measured;
   const auto known = set_.find({key.signature, device.kind});
   return known != set_.end() ? known->second : roofline_seconds(key, device);
 }
@@ -105,6 +120,7 @@ CostTable::CostTable(const TaskGraph& graph, const Cluster& cluster, const CostM
   for (const CostKey& key : graph.cost_keys()) {
     for (const DeviceSpec& device : cluster.devices()) seconds_.push_back(model.seconds(key, device));
   }
+  for (const DeviceSpec& device : cluster.devices()) wake_seconds_.push_back(model.wake_seconds(device.kind));
   if (graph.has_demands()) keep_demands();
 }
 

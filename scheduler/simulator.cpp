@@ -44,6 +44,7 @@ class Simulation {
   struct LaneState {
     ReadyQueue ready;
     bool busy = false;
+    double free_since = -1;      // when the last task ended; idle from before the step on
     double expected_finish = 0;  // of the running task, by estimate
   };
   struct Event {
@@ -59,7 +60,9 @@ class Simulation {
   }
 
   void finish(const Event& event) {
-    lanes_[event.lane.index()].busy = false;
+    LaneState& lane = lanes_[event.lane.index()];
+    lane.busy = false;
+    lane.free_since = event.time;
     ++done_;
     for (StepTaskId successor : schedule_.successors(event.task)) {
       if (--pending_[successor.index()] == 0) make_ready(successor);
@@ -110,11 +113,17 @@ class Simulation {
     }
     record.copied_bytes = moved_bytes(schedule_, entry.id, lane_id);
     record.lane = lane_id;
-    record.start_seconds = now_;
-    record.finish_seconds = now_ + actual;
+    record.start_seconds = now_ + wake_seconds(lane_id);
+    record.finish_seconds = record.start_seconds + actual;
     lane.busy = !schedule_.lanes()[lane_id.index()].parallel;
-    lane.expected_finish = now_ + expected;
+    lane.expected_finish = record.start_seconds + expected;
     events_.push({record.finish_seconds, entry.id, lane_id});
+  }
+
+  // A device that was idle until now begins late; copy engines do not.
+  double wake_seconds(LaneId id) const {
+    if (id.index() >= schedule_.device_lane_count() || lanes_[id.index()].free_since == now_) return 0;
+    return costs_.wake_seconds(schedule_.lanes()[id.index()].device);
   }
 
   // What the task really takes: the estimate with the wrong costs, the noise and the slowness that the options ask for.

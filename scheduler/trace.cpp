@@ -9,6 +9,33 @@
 #include <stdexcept>
 
 namespace skua {
+
+std::vector<TaskTime> task_times(const Schedule& schedule, const StepTrace& trace) {
+  std::vector<double> ready(schedule.task_count(), 0);  // ends of the last predecessors
+  std::vector<std::vector<std::size_t>> by_lane(schedule.lanes().size());
+  for (std::size_t i = 0; i < schedule.task_count(); ++i) {
+    const TaskRecord& record = trace.records[i];
+    by_lane[record.lane.index()].push_back(i);
+    for (const StepTaskId next : schedule.successors(StepTaskId(static_cast<std::int64_t>(i)))) {
+      ready[next.index()] = std::max(ready[next.index()], record.finish_seconds);
+    }
+  }
+  std::vector<TaskTime> times(schedule.task_count());
+  for (std::vector<std::size_t>& tasks : by_lane) {
+    std::ranges::sort(tasks, {}, [&](std::size_t i) { return trace.records[i].start_seconds; });
+    double free = -1;  // when the lane's last task ended; before the step it was idle
+    for (const std::size_t i : tasks) {
+      const TaskRecord& record = trace.records[i];
+      const bool planned = record.lane == schedule.task(StepTaskId(static_cast<std::int64_t>(i))).lane;
+      const bool idle = free < ready[i];
+      times[i].wake_seconds = planned && idle ? record.start_seconds - ready[i] : 0;
+      times[i].run_seconds = record.finish_seconds - (planned && !idle ? free : record.start_seconds);
+      free = record.finish_seconds;
+    }
+  }
+  return times;
+}
+
 std::string task_category(const Schedule& schedule, StepTaskId id, const TaskRecord& record) {
   const StepTask& task = schedule.task(id);
   if (task.is_copy()) return "copy";

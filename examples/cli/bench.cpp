@@ -47,8 +47,6 @@ struct Side {
   int devices = 1;
   Model model;
   std::vector<double> step_seconds;  // medians by repeat, wall clock
-  std::vector<double> makespans;     // medians by repeat, first task to last
-  std::vector<double> predictions;   // by repeat
 };
 
 // Each repeat trains every side in turn, so that a slower moment of the machine meets all of them.
@@ -71,7 +69,7 @@ std::vector<Side> measure(Options& options) {
   const DatasetPair data = recipe.data("").pair;
   std::vector<Side> sides;
   for (int count : options.devices) {
-    sides.push_back({count, recipe.make(), {}, {}, {}});
+    sides.push_back({count, recipe.make(), {}});
     compile.devices = fmt::format("cpu:{}", count);
     sides.back().model.compile(compile);
   }
@@ -81,16 +79,14 @@ std::vector<Side> measure(Options& options) {
       side.model.fit(*data.train,
                      {.batch_size = batch, .steps = options.steps, .callbacks = {&timer}, .verbose = false});
       side.step_seconds.push_back(median_of(timer.seconds));
-      side.makespans.push_back(side.model.report().median_step_seconds);
-      side.predictions.push_back(side.model.report().plan.predicted_seconds);
       fmt::print(stderr, "repeat {}: cpu:{} {}\n", repeat + 1, side.devices, milliseconds(side.step_seconds.back()));
     }
   }
   return sides;
 }
 
-nlohmann::json head(const Options& options, const std::vector<Side>& sides, const char* what) {
-  return {{"bench", what},
+nlohmann::json head(const Options& options, const std::vector<Side>& sides) {
+  return {{"bench", "speedup"},
           {"model", options.model},
           {"batch", *options.batch},
           {"micro_batches", sides.front().model.report().plan.micro_batches},
@@ -102,17 +98,10 @@ nlohmann::json head(const Options& options, const std::vector<Side>& sides, cons
           {"results", nlohmann::json::array()}};
 }
 
-void print_head(const nlohmann::json& object) {
-  fmt::print("{} of {}, batch {} in {} micro-batches; {}, {} cores, {}\n\n", object["bench"].get<std::string>(),
-             object["model"].get<std::string>(), object["batch"].get<std::int64_t>(),
-             object["micro_batches"].get<int>(), object["machine"]["processor"].get<std::string>(),
-             object["machine"]["cores"].get<int>(), object["machine"]["date"].get<std::string>());
-}
-
 void speedup(Options options) {
   expect_writable("--report", options.report);
   const std::vector<Side> sides = measure(options);
-  nlohmann::json object = head(options, sides, "speedup");
+  nlohmann::json object = head(options, sides);
   std::vector<std::vector<std::string>> rows{{"devices", "step (median)", "speed-up", "speed-up by repeat", "plan"}};
   ReportCurve curve{"Speed-up", "devices", "speed-up over the first row", {{"measured", {}}, {"ideal", {}}}};
   for (const Side& side : sides) {
@@ -138,43 +127,20 @@ void speedup(Options options) {
     write_report(page, options.report);
   }
   if (options.json) return print_json(object);
-  print_head(object);
+  fmt::print("{}, batch {} in {} micro-batches\n", options.model, *options.batch, object["micro_batches"].get<int>());
+  print_machine();
   print_table(rows);
 }
 
-// The simulated step of the plan, by times measured in the first steps, against the measured step.
-void fidelity(Options options) {
-  const std::vector<Side> sides = measure(options);
-  nlohmann::json object = head(options, sides, "fidelity");
-  std::vector<std::vector<std::string>> rows{{"devices", "measured", "simulated", "error", "error by repeat"}};
-  for (const Side& side : sides) {
-    std::vector<double> errors;
-    for (std::size_t r = 0; r < side.makespans.size(); ++r) {
-      errors.push_back((side.predictions[r] / side.makespans[r] - 1) * 100);
-    }
-    object["results"].push_back({{"devices", fmt::format("cpu:{}", side.devices)},
-                                 {"measured_ms", median_of(side.makespans) * 1e3},
-                                 {"simulated_ms", median_of(side.predictions) * 1e3},
-                                 {"error_percent", median_of(errors)},
-                                 {"error_percent_by_repeat", errors}});
-    rows.push_back({fmt::format("cpu:{}", side.devices), milliseconds(median_of(side.makespans)),
-                    milliseconds(median_of(side.predictions)), fmt::format("{:+.1f} %", median_of(errors)),
-                    fmt::format("{:+.1f}", fmt::join(errors, " "))});
-  }
-  if (options.json) return print_json(object);
-  print_head(object);
-  print_table(rows);
-}
+}  // namespace
 
-CLI::App& add_bench(CLI::App& bench, const std::string& name, const std::string& description,
-                    const std::shared_ptr<Options>& options) {
-  CLI::App& command = *bench.add_subcommand(name, description);
+void add_bench_command(CLI::App& program) {
+  CLI::App& bench = *program.add_subcommand("bench", "Measure on this machine, or simulate");
+  bench.require_subcommand(1);
+  CLI::App& command = *bench.add_subcommand("speedup", "Steps on several devices against the first count");
+  const auto options = std::make_shared<Options>();
   add_model_argument(command, options->model);
-  command.add_option("--devices", options->devices, "Counts of CPU devices of one thread: 1,2")
-      ->delimiter(',')
-      ->take_all()
-      ->check(at_least(1))
-      ->capture_default_str();
+  add_device_counts_option(command, options->devices);
   add_batch_options(command, options->batch, options->micro_batches);
   add_policy_options(command, options->policy, options->plan_seconds);
   add_stealing_option(command, options->stealing);
@@ -184,22 +150,10 @@ CLI::App& add_bench(CLI::App& bench, const std::string& name, const std::string&
   command.add_option("--repeats", options->repeats, "Times that the sides take turns")
       ->check(at_least(1))
       ->capture_default_str();
+  command.add_option("--report", options->report, "Write an HTML report");
   add_json_option(command, options->json);
-  return command;
-}
-
-}  // namespace
-
-void add_bench_command(CLI::App& program) {
-  CLI::App& bench = *program.add_subcommand("bench", "Measure on this machine, or simulate");
-  bench.require_subcommand(1);
-  const auto options = std::make_shared<Options>();
-  CLI::App& first = add_bench(bench, "speedup", "Steps on several devices against the first count", options);
-  first.add_option("--report", options->report, "Write an HTML report");
-  first.callback([options] { speedup(*options); });
-  add_bench(bench, "fidelity", "The simulator's prediction against the measured step", options).callback([options] {
-    fidelity(*options);
-  });
+  command.callback([options] { speedup(*options); });
+  add_bench_fidelity_command(bench);
   add_bench_planning_command(bench);
   add_bench_policies_command(bench);
 }

@@ -16,7 +16,7 @@ namespace skua::cli {
 namespace {
 
 struct PoliciesOptions {
-  std::vector<std::string> models = {"mnist_cnn", "text_rnn", "text_lstm", "mnist_gan"};
+  std::vector<std::string> models = tutorial_models();
   std::vector<std::string> clusters = {"cpu:2", "a100x4-pcie", "h100x8-nvlink"};
   std::vector<std::string> policies;  // none: all but replay
   std::string micro_batches = "auto";
@@ -29,11 +29,7 @@ struct PoliciesOptions {
 void check(PoliciesOptions& options) {
   expect_writable("--csv", options.csv);
   expect_writable("--report", options.report);
-  const bool all = options.policies.empty();
-  for (const PolicyInfo& policy : policies()) {
-    if (all && policy.name != "replay") options.policies.push_back(policy.name);
-  }
-  for (const std::string& name : options.policies) (void)make_policy(name, {"-", options.plan_seconds});
+  options.policies = policies_or_all(options.policies);
   for (const std::string& name : options.models) (void)models::recipe(name);
   for (const std::string& name : options.clusters) (void)make_cluster(name);
 }
@@ -184,12 +180,9 @@ void compare_policies(PoliciesOptions options) {
 void add_bench_policies_command(CLI::App& bench) {
   CLI::App& command = *bench.add_subcommand("policies", "Every policy on models and clusters; simulated");
   const auto options = std::make_shared<PoliciesOptions>();
-  const auto list = [&](const char* name, std::vector<std::string>& values, const char* help) {
-    command.add_option(name, values, help)->delimiter(',')->take_all()->capture_default_str();
-  };
-  list("--models", options->models, "Models, by name");
-  list("--clusters", options->clusters, "Presets (see `skua devices`) or cluster files");
-  list("--policies", options->policies, "Policies (see `skua policies`); else all but replay");
+  add_list_option(command, "--models", options->models, "Models, by name");
+  add_list_option(command, "--clusters", options->clusters, "Presets (see `skua devices`) or cluster files");
+  add_list_option(command, "--policies", options->policies, "Policies (see `skua policies`); else all but replay");
   command.add_option("--micro-batches", options->micro_batches, "A count, or auto: the best of each policy")
       ->capture_default_str();
   command.add_option("--plan-seconds", options->plan_seconds, "Planning budget of one plan")->capture_default_str();

@@ -51,6 +51,32 @@ void add_batch_options(CLI::App& command, std::optional<std::int64_t>& batch, st
       ->capture_default_str();
 }
 
+void add_device_counts_option(CLI::App& command, std::vector<int>& counts) {
+  command.add_option("--devices", counts, "Counts of CPU devices of one thread: 1,2")
+      ->delimiter(',')
+      ->take_all()
+      ->check(at_least(1))
+      ->capture_default_str();
+}
+
+void add_list_option(CLI::App& command, const std::string& name, std::vector<std::string>& values,
+                     const std::string& help) {
+  command.add_option(name, values, help)->delimiter(',')->take_all()->capture_default_str();
+}
+
+std::vector<std::string> tutorial_models() {
+  return {"mnist_cnn", "text_rnn", "text_lstm", "mnist_gan"};
+}
+
+std::vector<std::string> policies_or_all(std::vector<std::string> names) {
+  const bool all = names.empty();
+  for (const PolicyInfo& policy : policies()) {
+    if (all && policy.name != "replay") names.push_back(policy.name);
+  }
+  for (const std::string& name : names) (void)make_policy(name, {.plan_file = "-"});
+  return names;
+}
+
 std::optional<double> number_of(std::string_view text) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -144,6 +170,12 @@ nlohmann::json machine_description() {
   return {{"processor", processor},
           {"cores", std::thread::hardware_concurrency()},
           {"date", fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)))}};
+}
+
+void print_machine() {
+  const nlohmann::json machine = machine_description();
+  fmt::print("{}, {} cores, {}\n\n", machine["processor"].get<std::string>(), machine["cores"].get<int>(),
+             machine["date"].get<std::string>());
 }
 
 }  // namespace skua::cli

@@ -24,6 +24,7 @@ void add_simulate_command(CLI::App& program);
 void add_schedule_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
 void add_bench_planning_command(CLI::App& bench);
+void add_bench_fidelity_command(CLI::App& bench);
 void add_bench_policies_command(CLI::App& bench);
 
 // Options of one name mean one thing in every subcommand.
@@ -33,6 +34,13 @@ void add_policy_options(CLI::App& command, std::string& policy, double& plan_sec
 void add_stealing_option(CLI::App& command, std::string& stealing);
 void add_constraints_option(CLI::App& command, std::string& file);
 void add_batch_options(CLI::App& command, std::optional<std::int64_t>& batch, std::string& micro_batches);
+void add_device_counts_option(CLI::App& command, std::vector<int>& counts);
+void add_list_option(CLI::App& command, const std::string& name, std::vector<std::string>& values,
+                     const std::string& help);
+
+[[nodiscard]] std::vector<std::string> tutorial_models();
+// All policies but replay where `names` is empty. Throws std::invalid_argument where a name is no policy's.
+[[nodiscard]] std::vector<std::string> policies_or_all(std::vector<std::string> names);
 
 // Those of the file; none where no file is named.
 [[nodiscard]] Constraints constraints_of(const std::string& file);
@@ -58,5 +66,6 @@ void print_table(const std::vector<std::vector<std::string>>& rows);
 
 // Processor, cores and date, for measured figures.
 [[nodiscard]] nlohmann::json machine_description();
+void print_machine();  // as a line, and an empty one
 
 }  // namespace skua::cli

@@ -25,7 +25,9 @@ TEST(Command, ListsDevicesAndPolicies) {
     names += policy.at("name").get<std::string>() + " ";
     EXPECT_FALSE(policy.at("description").get<std::string>().empty());
   }
-  EXPECT_EQ(names, "single round_robin data_parallel gpipe 1f1b greedy heft cpop peft etf m_etf m_sct linear integer convex annealing "
+  EXPECT_EQ(names,
+            "single round_robin data_parallel gpipe 1f1b greedy heft cpop peft etf m_etf m_sct linear integer convex "
+            "annealing "
             "genetic exact replay auto ");
   EXPECT_NE(skua("policies").out.find("heft"), std::string::npos);
   EXPECT_NE(skua("devices").out.find("h100x8-nvlink"), std::string::npos);
@@ -156,6 +158,12 @@ TEST(Command, BadInputIsRefused) {
   expect_refused("bench speedup mnist_cnn --devices two", {"--devices", "'two'"});
   expect_refused("policies extra", {"extra"});
   expect_refused("bench speedup mnist_cnn --steps 3", {"--steps"});
+  expect_refused("bench fidelity --models mnist_cnn,nothing", {"nothing"});
+  expect_refused("bench fidelity --policies single,best", {"best"});
+  expect_refused("bench fidelity --devices 0", {"--devices", "'0'"});
+  expect_refused("bench fidelity --repeats 1", {"--repeats", "'1'"});
+  expect_refused("bench fidelity --models resnet18", {"resnet18"});
+  expect_refused("bench fidelity --csv /nowhere/x", {"--csv", "/nowhere/x"});
   expect_refused("bench flight", {"flight"});
 }
 
@@ -202,12 +210,70 @@ TEST(Bench, GivesOneResultPerSide) {
   EXPECT_EQ(speedup.at("results")[0].at("speedup"), 1);
   EXPECT_EQ(speedup.at("results")[1].at("devices"), "cpu:2");
   EXPECT_EQ(speedup.at("results")[1].at("speedup_by_repeat").size(), 2U);
-  const nlohmann::json fidelity = skua("bench fidelity" + quick).json();
-  for (const auto& side : fidelity.at("results")) {
-    EXPECT_GT(side.at("measured_ms"), 0);
-    EXPECT_GT(side.at("simulated_ms"), 0);
-    EXPECT_EQ(side.at("error_percent_by_repeat").size(), 2U);
+}
+
+double middle_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
+}
+
+// Of single and round_robin, which are one schedule on one device: only on two they can make a pair, and do where their
+// repeats lie apart.
+void expect_order(const nlohmann::json& fidelity) {
+  nlohmann::json faster = fidelity.at("results").at(2);
+  nlohmann::json slower = fidelity.at("results").at(3);
+  if (faster.at("measured_ms") > slower.at("measured_ms")) std::swap(faster, slower);
+  const auto of = faster.at("measured_ms_by_repeat").get<std::vector<double>>();
+  const auto other = slower.at("measured_ms_by_repeat").get<std::vector<double>>();
+  const bool apart = *std::max_element(of.begin(), of.end()) < *std::min_element(other.begin(), other.end());
+  const double simulated =
+      (slower.at("simulated_ms").get<double>() / faster.at("simulated_ms").get<double>() - 1) * 100;
+  EXPECT_EQ(fidelity.at("pairs"), apart ? 1 : 0);
+  EXPECT_EQ(fidelity.at("pairs_agreeing"), apart && simulated >= 0.1 ? 1 : 0);
+  EXPECT_EQ(fidelity.at("pairs_alike").size(), apart && std::abs(simulated) < 0.1 ? 1U : 0U);
+  ASSERT_EQ(fidelity.at("pairs_reversed").size(), apart && simulated <= -0.1 ? 1U : 0U);
+  for (const auto& pair : fidelity.at("pairs_reversed")) {
+    EXPECT_EQ(pair.at("faster"), faster.at("policy"));
+    EXPECT_EQ(pair.at("slower"), slower.at("policy"));
+    EXPECT_NEAR(pair.at("simulated_percent"), simulated, 1e-6);
   }
+}
+
+TEST(Bench, FidelityFiguresFitEachOther) {
+  const Folder folder("fidelity");
+  const nlohmann::json fidelity =
+      skua(
+          "bench fidelity --models mnist_cnn --batch 8 --micro-batches 2 --policies single,round_robin --steps 2"
+          " --repeats 3 --json --csv " +
+          folder / "f.csv" + " --report " + folder / "f.html")
+          .json();
+  EXPECT_EQ(fidelity.at("bench"), "fidelity");
+  EXPECT_GE(fidelity.at("machine").at("cores"), 1);
+  std::vector<std::string> sides;
+  std::vector<double> errors;
+  for (const auto& row : fidelity.at("results")) {
+    sides.push_back(row.at("devices").get<std::string>() + " " + row.at("policy").get<std::string>());
+    const auto measured = row.at("measured_ms_by_repeat").get<std::vector<double>>();
+    const auto simulated = row.at("simulated_ms_by_repeat").get<std::vector<double>>();
+    ASSERT_EQ(measured.size(), 3U);
+    ASSERT_EQ(simulated.size(), 3U);
+    EXPECT_NEAR(row.at("measured_ms"), middle_of(measured), 1e-9);
+    EXPECT_NEAR(row.at("simulated_ms"), middle_of(simulated), 1e-9);
+    const double error = (middle_of(simulated) - middle_of(measured)) / middle_of(measured) * 100;
+    EXPECT_NEAR(row.at("error_percent"), error, 1e-6);
+    const auto [least, most] = std::minmax_element(measured.begin(), measured.end());
+    EXPECT_GT(*least, 0);
+    EXPECT_NEAR(row.at("spread_percent"), (*most - *least) / middle_of(measured) * 100, 1e-6);
+    errors.push_back(std::abs(error));
+  }
+  EXPECT_EQ(sides,
+            (std::vector<std::string>{"cpu:1 single", "cpu:1 round_robin", "cpu:2 single", "cpu:2 round_robin"}));
+  EXPECT_NEAR(fidelity.at("median_error_percent"), middle_of(errors), 1e-6);
+  EXPECT_NEAR(fidelity.at("worst_error_percent"), *std::max_element(errors.begin(), errors.end()), 1e-6);
+  expect_order(fidelity);
+  const std::string csv = content_of(folder / "f.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5) << csv;
+  EXPECT_NE(content_of(folder / "f.html").find("mnist_cnn on cpu:2"), std::string::npos);
 }
 
 }  // namespace

@@ -340,8 +340,13 @@ TEST(Session, MeasuredTimesReachTheCostModel) {
   for (int step = 0; step < 3; ++step) {
     session.run(problem.inputs, {step, kLearningRate, 0}, &trace);
     session.observe(trace, model);
+    // One device is never idle but before its first task, so its tasks fill the step.
+    double seconds = 0;
+    for (const TaskTime& time : task_times(session.schedule(), trace)) seconds += time.wake_seconds + time.run_seconds;
+    EXPECT_NEAR(seconds, trace.seconds, 1e-9);
   }
-  EXPECT_EQ(model.measured_count(), problem.tasks.cost_keys().size());
+  EXPECT_GT(model.wake_seconds(devices.devices[0]->spec().kind), 0);
+  EXPECT_EQ(model.measured_count(), problem.tasks.cost_keys().size() + 1);  // and the wake
 }
 
 }  // namespace

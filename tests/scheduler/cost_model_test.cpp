@@ -44,6 +44,25 @@ TEST(CostModel, MedianFromTheThirdSampleOn) {
   EXPECT_EQ(model.measured_count(), 1U);
 }
 
+TEST(CostModel, WakesAreMeasuredByKind) {
+  CostModel model;
+  for (const double seconds : {3e-6, 5e-6}) model.observe_wake("k", seconds);
+  EXPECT_EQ(model.wake_seconds("k"), 0);
+  model.observe_wake("k", 4e-6);
+  EXPECT_DOUBLE_EQ(model.wake_seconds("k"), 4e-6);
+  EXPECT_EQ(model.wake_seconds("other"), 0);
+  const std::string path = temporary("wake.json");
+  model.save(path);
+  EXPECT_EQ(CostModel::load(path).wake_seconds("k"), model.wake_seconds("k"));
+  std::filesystem::remove(path);
+  const TaskGraph graph(chain_graph(), 1);
+  const Cluster cluster("mixed", {{"a", "other", kHostMemory, 1, 1, 0, false}, {"b", "k", kHostMemory, 1, 1, 0, false}},
+                        {{"host", 1e9}}, {});
+  const CostTable costs(graph, cluster, model);
+  EXPECT_EQ(costs.wake_seconds(DeviceId(0)), 0);
+  EXPECT_DOUBLE_EQ(costs.wake_seconds(DeviceId(1)), 4e-6);
+}
+
 TEST(CostModel, OutliersChangeNothing) {
   CostModel model;
   for (int i = 0; i < 5; ++i) model.observe("key", "k", 2);

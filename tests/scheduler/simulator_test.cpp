@@ -16,10 +16,10 @@ namespace {
 
 // A graph planned on a tiny cluster, with the round times of tiny_costs.
 struct Step {
-  Step(const Graph& operators, int micro_batches, Cluster machine, const Plan& plan)
+  Step(const Graph& operators, int micro_batches, Cluster machine, const Plan& plan, double wake_seconds = 0)
       : graph(operators, micro_batches),
         cluster(std::move(machine)),
-        costs(graph, cluster, tiny_costs(graph)),
+        costs(graph, cluster, waking_after(wake_seconds, tiny_costs(graph))),
         schedule(graph, cluster, plan) {}
 
   [[nodiscard]] StepTrace run(const SimulationOptions& options = {}) const {
@@ -37,6 +37,29 @@ void expect_record(const StepTrace& trace, std::size_t task, int lane, double st
   EXPECT_EQ(trace.records.at(task).lane, LaneId(lane));
   EXPECT_DOUBLE_EQ(trace.records.at(task).start_seconds, start);
   EXPECT_DOUBLE_EQ(trace.records.at(task).finish_seconds, finish);
+}
+
+void expect_possible(const Schedule& schedule, const CostTable& costs, const StepTrace& trace) {
+  ASSERT_EQ(trace.records.size(), schedule.task_count());
+  std::vector<std::vector<TaskRecord>> lanes(schedule.lanes().size());
+  double last = 0;
+  for (std::size_t i = 0; i < schedule.task_count(); ++i) {
+    const StepTaskId id(static_cast<std::int64_t>(i));
+    const TaskRecord& record = trace.records[i];
+    ASSERT_TRUE(record.lane.valid());
+    ASSERT_LT(record.start_seconds, record.finish_seconds);
+    EXPECT_TRUE(record.lane == schedule.task(id).lane || stealable(schedule, costs, id, record.lane));
+    for (const StepTaskId after : schedule.successors(id)) {
+      EXPECT_LE(record.finish_seconds, trace.records[after.index()].start_seconds);
+    }
+    lanes[record.lane.index()].push_back(record);
+    last = std::max(last, record.finish_seconds);
+  }
+  EXPECT_EQ(trace.seconds, last);
+  for (auto& lane : lanes) {
+    std::ranges::sort(lane, {}, &TaskRecord::start_seconds);
+    for (std::size_t i = 1; i < lane.size(); ++i) EXPECT_LE(lane[i - 1].finish_seconds, lane[i].start_seconds);
+  }
 }
 
 TEST(Simulator, Chain) {
@@ -98,6 +121,51 @@ TEST(Simulator, LargerPriorityFirstThenSmallerId) {
   expect_record(trace, 3, 0, 1, 2);
   expect_record(trace, 0, 0, 2, 3);
   expect_record(trace, 1, 0, 3, 4);
+}
+
+TEST(Simulator, AnIdleDeviceWakesFirst) {
+  const Step chain(chain_graph(), 1, tiny_cluster(false), plan_on({0, 1, 1}), 0.25);
+  const StepTrace there = chain.run();
+  expect_record(there, 0, 0, 0.25, 1.25);
+  expect_record(there, 1, 1, 1.5, 3.5);
+  expect_record(there, 2, 1, 3.5, 6.5);  // at once: the device is awake
+  const Step join(fork_join_graph(), 1, tiny_cluster(false), plan_on({0, 1, 0}), 0.25);
+  const StepTrace both = join.run();
+  expect_record(both, 1, 1, 0.25, 2.25);
+  expect_record(both, 2, 0, 2.5, 6.5);
+  // A copy engine does not wake, a device that copies for itself does.
+  const Step engine(relu_graph(), 1, tiny_cluster(true, true, true), plan_on({0}), 0.25);
+  EXPECT_DOUBLE_EQ(engine.run().seconds, 1.5 + 0.25 + 1);
+  const Step itself(relu_graph(), 1, tiny_cluster(true), plan_on({0}), 0.25);
+  EXPECT_DOUBLE_EQ(itself.run().seconds, 0.25 + 1.5 + 1);
+}
+
+// What is measured in a simulated step are the times that it was simulated by.
+TEST(Simulator, TaskTimesAreTheCosts) {
+  constexpr double kWake = 1e-4;
+  const TaskGraph graph(training_graph(adam()), 5);
+  int woken = 0;
+  for (const Cluster& cluster : {tiny_cluster(false), tiny_cluster(true, true, true), make_cluster("cpu:5")}) {
+    const CostTable costs(graph, cluster, waking_after(kWake, CostModel(), cluster.devices()[0].kind));
+    Random random(7);
+    for (int i = 0; i < 5; ++i) {
+      SCOPED_TRACE(fmt::format("{} {}", cluster.name(), i));
+      const Schedule schedule(graph, cluster, random_plan(graph, cluster, random));
+      const StepTrace trace = simulate(schedule, costs);
+      expect_possible(schedule, costs, trace);
+      const std::vector<TaskTime> times = task_times(schedule, trace);
+      ASSERT_EQ(times.size(), schedule.task_count());
+      for (std::size_t t = 0; t < times.size(); ++t) {
+        const StepTaskId id(static_cast<std::int64_t>(t));
+        const double expected = estimated_seconds(schedule, costs, id, schedule.task(id).lane);
+        EXPECT_NEAR(times[t].run_seconds, expected, 1e-9 * trace.seconds);
+        if (times[t].wake_seconds < kWake / 2) continue;
+        EXPECT_NEAR(times[t].wake_seconds, kWake, 1e-9 * trace.seconds);
+        ++woken;
+      }
+    }
+  }
+  EXPECT_GT(woken, 50);
 }
 
 // Eight micro-batches of 1 s, half of them on each device, and "b" four times as slow as it should be.
@@ -178,29 +246,6 @@ TEST(Simulator, RefusesACycle) {
   Step step(chain_graph(), 1, tiny_cluster(false), plan_on({0, 0, 0}));
   step.schedule.add_dependency(StepTaskId(2), StepTaskId(1));
   EXPECT_EQ(message_of([&] { (void)step.run(); }), "the schedule's dependencies have a cycle: 1 of 3 tasks can run");
-}
-
-void expect_possible(const Schedule& schedule, const CostTable& costs, const StepTrace& trace) {
-  ASSERT_EQ(trace.records.size(), schedule.task_count());
-  std::vector<std::vector<TaskRecord>> lanes(schedule.lanes().size());
-  double last = 0;
-  for (std::size_t i = 0; i < schedule.task_count(); ++i) {
-    const StepTaskId id(static_cast<std::int64_t>(i));
-    const TaskRecord& record = trace.records[i];
-    ASSERT_TRUE(record.lane.valid());
-    ASSERT_LT(record.start_seconds, record.finish_seconds);
-    EXPECT_TRUE(record.lane == schedule.task(id).lane || stealable(schedule, costs, id, record.lane));
-    for (const StepTaskId after : schedule.successors(id)) {
-      EXPECT_LE(record.finish_seconds, trace.records[after.index()].start_seconds);
-    }
-    lanes[record.lane.index()].push_back(record);
-    last = std::max(last, record.finish_seconds);
-  }
-  EXPECT_EQ(trace.seconds, last);
-  for (auto& lane : lanes) {
-    std::ranges::sort(lane, {}, &TaskRecord::start_seconds);
-    for (std::size_t i = 1; i < lane.size(); ++i) EXPECT_LE(lane[i - 1].finish_seconds, lane[i].start_seconds);
-  }
 }
 
 TEST(Simulator, EverySchedulePossible) {

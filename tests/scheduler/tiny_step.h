@@ -41,6 +41,12 @@ inline void measured(CostModel& model, const std::string& signature, const std::
   for (std::size_t i = 0; i < CostModel::kMinSamples; ++i) model.observe(signature, kind, seconds);
 }
 
+// With devices that were measured to wake after so long.
+inline CostModel waking_after(double seconds, CostModel model, const std::string& kind = "k") {
+  for (std::size_t i = 0; i < CostModel::kMinSamples; ++i) model.observe_wake(kind, seconds);
+  return model;
+}
+
 // Measured: relu 1 s, sigmoid 2 s, tanh 3 s, add 4 s, sums of gradients 5 s, updates 6 s.
 inline CostModel tiny_costs(const TaskGraph& graph) {
   CostModel model;

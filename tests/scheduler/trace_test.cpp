@@ -9,6 +9,7 @@
 
 #include "graph/small_graphs.h"
 #include "scheduler/plans.h"
+#include "scheduler/tiny_step.h"
 #include "skua/scheduler/simulator.h"
 
 namespace skua::test {
@@ -50,6 +51,25 @@ TEST(Trace, SummaryCountsByHand) {
   EXPECT_DOUBLE_EQ(summary.bubble[0], 0);
   EXPECT_DOUBLE_EQ(summary.bubble[1], 0.2);
   EXPECT_DOUBLE_EQ(summary.step_bubble, 1 - 8.0 / 14);
+}
+
+// Four tasks without predecessors: two on their lane, then two stolen, by a device that thinks it over.
+TEST(Trace, TaskTimesByHand) {
+  const TaskGraph graph(relu_graph(), 4);
+  const Cluster cluster = tiny_cluster(false);
+  const Schedule schedule(graph, cluster, plan_on({0, 0, 0, 0}));
+  const StepTrace trace{{{LaneId(0), 0.5, 2, 0}, {LaneId(0), 2.25, 3, 0}, {LaneId(1), 2.5, 4, 0}, {LaneId(1), 5, 6, 0}},
+                        6};
+  const std::vector<TaskTime> times = task_times(schedule, trace);
+  ASSERT_EQ(times.size(), 4U);
+  EXPECT_DOUBLE_EQ(times[0].wake_seconds, 0.5);
+  EXPECT_DOUBLE_EQ(times[0].run_seconds, 1.5);
+  EXPECT_DOUBLE_EQ(times[1].wake_seconds, 0);
+  EXPECT_DOUBLE_EQ(times[1].run_seconds, 1);
+  EXPECT_DOUBLE_EQ(times[2].wake_seconds, 0);
+  EXPECT_DOUBLE_EQ(times[2].run_seconds, 1.5);
+  EXPECT_DOUBLE_EQ(times[3].wake_seconds, 0);
+  EXPECT_DOUBLE_EQ(times[3].run_seconds, 1);
 }
 
 TEST(Trace, ChromeTraceHasARowPerLaneAndAnEventPerTask) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +12,8 @@
 
 namespace skua {
 
-// Measured times by (signature, device kind), as a median of the latest samples: one bad sample changes nothing.
+// Measured times by (signature, device kind), as a median of the latest samples: one bad sample changes nothing. A time
+// is what the task takes of its device, the handing over from the task before included.
 // One thread at a time, or several that only read.
 class CostModel {
  public:
@@ -23,6 +25,10 @@ class CostModel {
   [[nodiscard]] double seconds(const CostKey& key, const DeviceSpec& device) const;
   // Adds a sample. Samples that are not finite and positive are dropped.
   void observe(const std::string& signature, const std::string& device_kind, double seconds);
+  // How long an idle device takes to begin what has become ready: the median of the samples where there are at least
+  // kMinSamples of them, else 0.
+  [[nodiscard]] double wake_seconds(const std::string& device_kind) const;
+  void observe_wake(const std::string& device_kind, double seconds);
   // A time that is known, 0 or more; infinity: devices of that kind cannot run it. Throws std::invalid_argument
   // otherwise. Profile files do not hold it.
   void set(const std::string& signature, const std::string& device_kind, double seconds);
@@ -43,6 +49,8 @@ class CostModel {
     std::uint64_t total = 0;
   };
   using Key = std::pair<std::string, std::string>;  // signature, device kind
+  [[nodiscard]] std::optional<double> measured_seconds(const Key& key) const;
+
   std::map<Key, Samples> samples_;
   std::map<Key, double> set_;
 };
@@ -65,6 +73,7 @@ class CostTable {
     return rows_.empty() ? graph_->task(task).cost_key.index() : rows_[task.index()];
   }
   [[nodiscard]] std::size_t row_count() const { return seconds_.size() / cluster_->device_count(); }
+  [[nodiscard]] double wake_seconds(DeviceId device) const { return wake_seconds_[device.index()]; }
   [[nodiscard]] double fastest_seconds(TaskId task) const;
   [[nodiscard]] double mean_seconds(TaskId task) const;  // over the devices that can run it
   [[nodiscard]] double copy_seconds(DatumId datum, MemoryId from, MemoryId to) const {
@@ -76,8 +85,9 @@ class CostTable {
 
   const TaskGraph* graph_;
   const Cluster* cluster_;
-  std::vector<std::size_t> rows_;  // by task; empty: its cost key's position
-  std::vector<double> seconds_;
+  std::vector<std::size_t> rows_;     // by task; empty: its cost key's position
+  std::vector<double> seconds_;       // by row and device
+  std::vector<double> wake_seconds_;  // by device
 };
 
 }  // namespace skua

@@ -19,8 +19,8 @@ struct TimedTask {
   std::string name;                       // unique
   std::map<std::string, double> seconds;  // by device kind; kAnyDevice: on all kinds that have no time of their own
   double resident_bytes = 0;              // weights: in its device's memory throughout
-  int group = -1;         // tasks of one group (0 or more) run on one device
-  bool backward = false;  // of a training step; goes where the forward task of its group goes
+  int group = -1;                         // tasks of one group (0 or more) run on one device
+  bool backward = false;                  // of a training step; goes where the forward task of its group goes
 
   [[nodiscard]] double seconds_on(const std::string& device_kind) const;  // infinity where they cannot run it
 };

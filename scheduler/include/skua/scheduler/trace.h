@@ -36,6 +36,14 @@ struct TraceSummary {
 // in place; what a stolen task works on also where it is stolen to, while it runs. Inputs in the host's memory are the
 // caller's. No arena that holds this step can be smaller.
 [[nodiscard]] std::vector<double> peak_live_bytes(const Schedule& schedule, const StepTrace& trace);
+// What a task took of its lane. Where the lane was idle when the task became ready, the wait for it to begin is apart;
+// where the lane was at work, handing over to this task is part of the run.
+struct TaskTime {
+  double wake_seconds = 0;
+  double run_seconds = 0;
+};
+// By StepTaskId. A stolen task's wait is none of these.
+[[nodiscard]] std::vector<TaskTime> task_times(const Schedule& schedule, const StepTrace& trace);
 
 // "compute", "reduce", "update", "copy", or "steal" for what ran elsewhere than planned.
 [[nodiscard]] std::string task_category(const Schedule& schedule, StepTaskId id, const TaskRecord& record);
