@@ -286,6 +286,18 @@ ClosedSets all_closed_sets(const Problem& problem) {
   return sets;
 }
 
+constexpr std::size_t kMostEntries = std::size_t{1} << 25;  // 24 bytes each
+
+// Whether a programme over `sets` closed sets has room for its table.
+bool has_room(const Problem& problem, std::size_t sets) {
+  std::size_t entries = sets;
+  for (const DeviceClass& devices : problem.classes()) {
+    entries *= devices.devices.size() + 1;
+    if (entries > kMostEntries) return false;
+  }
+  return true;
+}
+
 // Parts from one closed set to a larger one, each on a device of one class: least max load for every number of devices
 // used of each class.
 class Programme {
@@ -416,6 +428,11 @@ std::vector<double> device_loads(const TimedGraph& graph, const Cluster& cluster
 LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster) {
   (void)TimedProblem(graph, cluster);  // refuses what is no task graph
   const Problem problem(graph, cluster);
+  if (!has_room(problem, problem.items().size() + 1)) {
+    throw std::invalid_argument(
+        fmt::format("[max-load] expected devices of few kinds, got {} tasks and {} devices of {} kinds",
+                    graph.tasks.size(), cluster.device_count(), problem.classes().size()));
+  }
   LoadSplit split;
   split.bound = problem.bound();
   std::vector<DeviceId> devices;  // by item
@@ -428,7 +445,8 @@ LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster) {
     least = found;
   }
   const ClosedSets sets = all_closed_sets(problem);
-  if (!sets.bits.empty()) {
+  const bool all_pipelines = !sets.bits.empty() && has_room(problem, sets.bits.size());
+  if (all_pipelines) {
     Programme programme(problem, sets);
     const double found = programme.run(least);
     if (found < least) devices = programme.devices();
@@ -437,7 +455,7 @@ LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster) {
   if (devices.empty()) {
     throw std::invalid_argument("[max-load] expected memories with room for a split, got none");
   }
-  split.pipeline_bound = sets.bits.empty() ? split.bound : least;
+  split.pipeline_bound = all_pipelines ? least : split.bound;
   split.devices.resize(graph.tasks.size());
   for (std::size_t i = 0; i < devices.size(); ++i) {
     for (const std::size_t task : problem.items()[i].tasks) split.devices[task] = devices[i];

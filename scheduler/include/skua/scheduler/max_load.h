@@ -25,9 +25,10 @@ struct LoadSplit {
 // The best split that is a pipeline: parts in a row, each of which reads only from those before it (forward tasks
 // count; backward tasks and groups follow), by dynamic programming over the sets of tasks that are closed under
 // predecessors (section 4 of the paper), with parts ruled out that alone exceed the best split known. Where there are
-// more than kMostClosedSets of them, the best split along a few orders of the tasks, and pipeline_bound is bound.
-// Throws std::invalid_argument: what TimedProblem refuses, a backward task in no group with a forward one, groups that
-// wait for each other, no split that fits into the memories.
+// more than kMostClosedSets of them, or many kinds of devices as well, the best split along a few orders of the tasks,
+// and pipeline_bound is bound. Throws std::invalid_argument: what TimedProblem refuses, a backward task in no group
+// with a forward one, groups that wait for each other, no split that fits into the memories, more kinds of devices than
+// there is room to count their uses.
 [[nodiscard]] LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster);
 
 inline constexpr std::size_t kMostClosedSets = 200'000;
