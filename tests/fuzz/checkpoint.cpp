@@ -24,17 +24,18 @@ std::string fingerprint_of(const Sequential& model) {
   return file.model();
 }
 
-void read(const std::string& bytes) {
+// Whether `model` takes it.
+bool read(Sequential& model, const std::string& bytes) {
   static const auto data =
       datasets::arrays(Tensor(ValueType{{4, 2}}), Tensor(ValueType{{4}, DType::kInt32}), 2, "zeros");
   fuzz_folder().write(kFile, bytes);
-  Sequential model = compiled_model();
-  const auto load = [&] {
+  const auto loaded = accepted([&] {
     model.load_checkpoint(fuzz_folder() / ".");
     return true;
-  };
-  if (!accepted(load)) return;
+  });
+  if (!loaded) return false;
   attempt([&] { model.fit(*data, {.batch_size = 2, .steps = 1, .verbose = false}); });
+  return true;
 }
 
 }  // namespace
@@ -43,15 +44,16 @@ void read(const std::string& bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace skua;
   using namespace skua::test;
-  static const std::string fingerprint = fingerprint_of(compiled_model());
+  static Sequential model = compiled_model();
+  static const std::string fingerprint = fingerprint_of(model);
   const std::string bytes = text_of(data, size);
-  read(bytes);
+  if (read(model, bytes)) return 0;
   proto::Checkpoint message;
   const google::protobuf::LogSilencer silence;
   if (message.ParseFromString(bytes)) {
     message.set_model(fingerprint);
     message.set_checksum(checksum_of(message));
-    read(message.SerializeAsString());
+    read(model, message.SerializeAsString());
   }
   return 0;
 }

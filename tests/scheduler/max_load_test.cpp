@@ -150,5 +150,27 @@ TEST(MaxLoad, EqualsTheBestOfAllSplits) {
   EXPECT_GT(solved, 500);
 }
 
+// Of n kinds of devices there are 2^n ways to use some; the table of the programme counts them.
+TEST(MaxLoad, RefusesMoreKindsOfDevicesThanItCanCount) {
+  TimedGraph graph;
+  graph.tasks = {{"a", {{kAnyDevice, 1}}}, {"b", {{kAnyDevice, 2}}}};
+  const auto cluster_of = [](int kinds) {
+    std::vector<DeviceSpec> devices;
+    for (int d = 0; d < kinds; ++d) {
+      devices.push_back({fmt::format("d{}", d), fmt::format("k{}", d), kHostMemory, 1, 1, 0, false});
+    }
+    return Cluster("kinds", std::move(devices), {{"host", 1e9}}, {});
+  };
+  EXPECT_EQ(minimize_max_load(graph, cluster_of(12)).max_load, 2);
+  for (const int kinds : {30, 64}) {  // 2^64 is 0 in 64 bits
+    EXPECT_THROW((void)minimize_max_load(graph, cluster_of(kinds)), std::invalid_argument) << kinds;
+  }
+  // All 4096 closed sets of twelve tasks would not fit; those along an order do, and leave the bound of any split.
+  for (int t = 2; t < 12; ++t) graph.tasks.push_back({fmt::format("t{}", t), {{kAnyDevice, 1}}});
+  const LoadSplit split = minimize_max_load(graph, cluster_of(15));
+  EXPECT_EQ(split.max_load, 2);
+  EXPECT_EQ(split.pipeline_bound, split.bound);
+}
+
 }  // namespace
 }  // namespace skua::test
