@@ -1,6 +1,6 @@
 // Runs a fuzz target without libFuzzer: fuzz_NAME [-runs=N] FILE|FOLDER... runs each file as it is, then N inputs that
-// are files with a few changes at random, the same in every run. The input under way is kept in fuzz_NAME.input; after
-// a crash, `fuzz_NAME fuzz_NAME.input` runs it again.
+// are files with a few changes at random, the same in every run. The input under way is kept in a file, so that
+// it can be run again after a crash.
 #include <algorithm>
 #include <filesystem>
 #include <new>
@@ -144,7 +144,8 @@ void run(const std::string& input, const std::string& kept) {
 
 int main(int argc, char** argv) {
   using namespace skua::test;
-  const std::string kept = std::filesystem::path(argv[0]).filename().string() + ".input";
+  const std::string kept =
+      (std::filesystem::temp_directory_path() / std::filesystem::path(argv[0]).filename()).string() + ".input";
   std::vector<std::string> corpus;
   long runs = 0;
   for (const std::string& argument : std::vector<std::string>(argv + 1, argv + argc)) {
