@@ -283,6 +283,7 @@ TEST(ShapeRules, HugeSizesAndMissingInputsAreErrors) {
   EXPECT_NE(error_of(concatenate(0), std::vector<ValueType>(65, {{huge}})).find("fewer than 2^59 elements"),
             std::string::npos);
   for (const std::string& type : op_types()) {
+    if (type.starts_with("test_")) continue;  // what other tests have registered
     Graph graph;
     for (const Attributes& attributes :
          {Attributes{}, Attributes{{"alpha", 0.1}}, Attributes{{"reverse", std::int64_t{0}}}}) {
