@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <unordered_set>
 
 #include "skua/graph/op_registry.h"
 
@@ -99,6 +100,7 @@ std::vector<ValueId> Graph::add_node(Op op, std::vector<ValueId> inputs, const s
 
   Node node{std::move(op), std::move(inputs), {}, name, phase};
   std::vector<Value> outputs;
+  std::unordered_set<std::string> names;
   const NodeId id(static_cast<std::int64_t>(nodes_.size()));
   try {
     check_kinds(node);
@@ -108,11 +110,8 @@ std::vector<ValueId> Graph::add_node(Op op, std::vector<ValueId> inputs, const s
                                       : i == 0                ? name
                                                               : fmt::format("{}:{}", name, i);
       check_value_name(output_name);
+      if (!names.insert(output_name).second) fail("expected different names of the outputs");
       outputs.push_back({output_name, std::move(type), ValueKind::kIntermediate, id, {}});
-    }
-    for (std::size_t i = 1; i < outputs.size(); ++i) {
-      const auto same = [&](const Value& other) { return other.name == outputs[i].name; };
-      if (std::any_of(outputs.begin(), outputs.begin() + i, same)) fail("expected different names of the outputs");
     }
   } catch (const std::invalid_argument& error) {
     fail("[{}] {}", label, error.what());

@@ -4,7 +4,6 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <fstream>
-#include <sstream>
 
 namespace skua {
 
@@ -30,20 +29,20 @@ void write_message(const google::protobuf::Message& message, const std::string& 
   if (!out) throw std::runtime_error(fmt::format("[{} {}] the file cannot be written", caller, path));
 }
 
-void read_message(google::protobuf::Message& message, const std::string& path, FileForm form, const std::string& what) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream bytes;
-  const bool readable = in && (in.peek() == std::ifstream::traits_type::eof() ? !in.bad() : bool(bytes << in.rdbuf()));
-  if (!readable) throw std::invalid_argument("expected a file, got none that can be read");
+void parse_message(google::protobuf::Message& message, const std::string& bytes, FileForm form,
+                   const std::string& what) {
   const google::protobuf::LogSilencer silence;  // the exception says it
   if (form == FileForm::kBinary) {
-    if (!message.ParseFromString(bytes.str())) {
+    if (!message.ParseFromString(bytes)) {
       throw std::invalid_argument(fmt::format("expected {}, got damaged bytes", what));
     }
     return;
   }
-  const auto status = google::protobuf::util::JsonStringToMessage(bytes.str(), &message);
-  if (!status.ok()) throw std::invalid_argument(fmt::format("expected {} in JSON, got {}", what, status.ToString()));
+  const auto status = google::protobuf::util::JsonStringToMessage(bytes, &message);
+  if (status.ok()) return;
+  std::string why = one_line(status.ToString());
+  why.erase(why.find_last_not_of(" ^") + 1);  // it pointed at a place in the line above
+  throw std::invalid_argument(fmt::format("expected {} in JSON, got {}", what, why));
 }
 
 }  // namespace skua

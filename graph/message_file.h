@@ -8,6 +8,7 @@
 #include <string>
 
 #include "skua/graph/sha256.h"
+#include "user_file.h"
 
 namespace skua {
 
@@ -19,8 +20,9 @@ enum class FileForm { kBinary, kJson };
 void write_message(const google::protobuf::Message& message, const std::string& path, FileForm form,
                    const std::string& caller);
 
-// Throws std::invalid_argument where the file cannot be read or does not hold the message, `what` in words.
-void read_message(google::protobuf::Message& message, const std::string& path, FileForm form, const std::string& what);
+// Throws std::invalid_argument where the bytes do not hold the message, `what` in words.
+void parse_message(google::protobuf::Message& message, const std::string& bytes, FileForm form,
+                   const std::string& what);
 
 // For messages with a field "checksum": SHA-256 (hex) of the other fields in binary form.
 template <class Message>
@@ -32,16 +34,16 @@ std::string checksum_of(Message message) {
 }
 
 // Reads a message and makes something of it with `convert`; each std::invalid_argument on the way gets "[caller path] "
-// before its text.
+// before its text, which becomes one line.
 template <class Message, class Convert>
 auto load_message(const std::string& path, FileForm form, const std::string& caller, const std::string& what,
                   Convert convert) {
   try {
     Message message;
-    read_message(message, path, form, what);
+    parse_message(message, bytes_of(path), form, what);
     return convert(message);
   } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument(fmt::format("[{} {}] {}", caller, path, error.what()));
+    throw std::invalid_argument(fmt::format("[{} {}] {}", caller, path, one_line(error.what())));
   }
 }
 

@@ -11,6 +11,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "graph/user_file.h"
 #include "skua/layers/dataset.h"
 #include "text_files.h"
 
@@ -84,7 +85,7 @@ float number_in(const std::string& path, std::size_t line, std::size_t column, c
   const auto [stop, error] = std::from_chars(field.data() + first, field.data() + std::max(first, end), number);
   if (error == std::errc() && stop == field.data() + end && std::isfinite(number)) return number;
   throw std::invalid_argument(
-      fmt::format("[{}] line {}, column {}: expected a number, got '{}'", path, line, column + 1, field));
+      fmt::format("[{}] line {}, column {}: expected a number, got '{:.40}'", path, line, column + 1, one_line(field)));
 }
 
 std::size_t label_column(const std::string& path, const CsvOptions& options, const std::vector<std::string>& head) {
@@ -95,8 +96,8 @@ std::size_t label_column(const std::string& path, const CsvOptions& options, con
   const auto [stop, error] = std::from_chars(options.label.data(), options.label.data() + options.label.size(), index);
   const bool is_index = error == std::errc() && stop == options.label.data() + options.label.size();
   if (is_index && index >= 1 && index <= head.size()) return index - 1;
-  throw std::invalid_argument(
-      fmt::format("[{}] expected a label column of {}, got '{}'", path, fmt::join(head, ", "), options.label));
+  throw std::invalid_argument(fmt::format("[{}] expected a label column of {:.200}, got '{}'", path,
+                                          one_line(fmt::format("{}", fmt::join(head, ", "))), options.label));
 }
 
 constexpr std::size_t kCifarPixels = 3 * 32 * 32;

@@ -1,4 +1,5 @@
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <stdexcept>
@@ -26,15 +27,35 @@ void put(const std::map<std::string, Tensor>& tensors, NamedTensors& file) {
 std::map<std::string, Tensor> get(const NamedTensors& file) {
   std::map<std::string, Tensor> tensors;
   for (const auto& from : file) {
-    Tensor tensor(ValueType{Shape(std::vector<std::int64_t>(from.extents().begin(), from.extents().end()))});
-    if (tensor.bytes() != from.floats().size()) {
+    const ValueType type{Shape(std::vector<std::int64_t>(from.extents().begin(), from.extents().end()))};
+    if (type.bytes() != from.floats().size()) {
       throw std::invalid_argument(
-          fmt::format("expected {} bytes of {}, got {}", tensor.bytes(), from.name(), from.floats().size()));
+          fmt::format("expected {} bytes of {}, got {}", type.bytes(), from.name(), from.floats().size()));
     }
+    Tensor tensor(type);
     std::memcpy(tensor.data(), from.floats().data(), tensor.bytes());
-    tensors.emplace(from.name(), std::move(tensor));
+    if (!tensors.emplace(from.name(), std::move(tensor)).second) {
+      throw std::invalid_argument(fmt::format("expected one tensor {}, got two", from.name()));
+    }
   }
   return tensors;
+}
+
+void check_place(const proto::Checkpoint& file) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 53;  // there is always a next step
+  const auto check = [](const char* what, std::int64_t number, std::int64_t least, std::int64_t most) {
+    if (number >= least && number <= most) return;
+    throw std::invalid_argument(fmt::format("expected {} from {} to {}, got {}", what, least, most, number));
+  };
+  check("a step", file.step(), 0, kMost);
+  check("an epoch", file.epoch(), 0, std::int64_t{1} << 30);  // logs count them as int
+  check("a batch size", file.batch_size(), 0, kMost);
+  check("a place in the epoch", file.position(), 0, file.batch_size() > 0 ? kMost / file.batch_size() : 0);
+  check("micro-batches", file.micro_batches(), file.batch_size() > 0 ? 1 : 0, file.batch_size());
+  const double factor = file.learning_rate_factor();
+  if (!(factor > 0 && std::isfinite(factor))) {
+    throw std::invalid_argument(fmt::format("expected a finite factor of the learning rate above 0, got {}", factor));
+  }
 }
 
 std::string path_in(const std::string& directory) {
@@ -71,6 +92,7 @@ TrainingState load_state(const std::string& model, const std::string& directory)
       throw std::invalid_argument(fmt::format(
           "expected a checkpoint of this model ({:.12}), got one of another ({:.12})", model, file.model()));
     }
+    check_place(file);
     TrainingState state;
     state.weights = get(file.weights());
     state.states = get(file.states());

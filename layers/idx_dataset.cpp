@@ -3,12 +3,10 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <stdexcept>
 
+#include "graph/user_file.h"
 #include "skua/layers/dataset.h"
 
 namespace skua::datasets {
@@ -24,20 +22,6 @@ struct IdxArray {
 
 [[noreturn]] void fail(const std::string& file, const std::string& text) {
   throw std::invalid_argument(fmt::format("[{}] {}", file, text));
-}
-
-Bytes read_file(const std::string& file) {
-  errno = 0;
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) fail(file, fmt::format("expected a readable file, got: {}", std::strerror(errno)));
-  Bytes bytes;
-  char chunk[1 << 16];
-  do {
-    stream.read(chunk, sizeof chunk);
-    bytes.insert(bytes.end(), chunk, chunk + stream.gcount());
-  } while (stream);
-  if (!stream.eof()) fail(file, fmt::format("expected a readable file, got: {}", std::strerror(errno)));
-  return bytes;
 }
 
 // zlib's gzread would ignore bytes that follow the last member; here they are an error.
@@ -87,7 +71,8 @@ std::uint32_t big_endian(const Bytes& bytes, std::size_t at) {
 
 // An array of unsigned bytes with `rank` extents.
 IdxArray read_idx(const std::string& file, std::uint32_t rank) {
-  Bytes bytes = read_file(file);
+  const std::string content = bytes_of(file, fmt::format("[{}] ", file));
+  Bytes bytes(content.begin(), content.end());
   if (bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b) bytes = Gunzip(file).run(bytes);
   const std::size_t header = 4 * (1 + std::size_t{rank});
   if (bytes.size() < header)

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "checks.h"
+#include "graph/user_file.h"
 #include "model_impl.h"
 #include "skua/graph/sha256.h"
 #include "skua/layers/devices.h"
@@ -53,7 +54,7 @@ void Model::Impl::set_weights(std::map<std::string, Tensor> weights) {
   for (const auto& [name, tensor] : weights) {
     const auto it = own.find(name);
     if (it == own.end()) {
-      throw std::invalid_argument(fmt::format("[weights] expected weights of this model, got {}", name));
+      throw std::invalid_argument(fmt::format("[weights] expected weights of this model, got {}", one_line(name)));
     }
     if (it->second.type() != tensor.type()) {
       throw std::invalid_argument(fmt::format("[weights] expected {} of {}, got {}", name,

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <stdexcept>
 
+#include "graph/user_file.h"
 #include "text_files.h"
 
 namespace skua {
@@ -84,7 +84,8 @@ Vocabulary Vocabulary::load(const std::string& path) {
   Vocabulary vocabulary;
   for (const std::string& word : lines_of(path)) {
     if (vocabulary.ids_.count(word) != 0) {
-      throw std::invalid_argument(fmt::format("[{}] expected each word once, got '{}' again", path, word));
+      throw std::invalid_argument(
+          fmt::format("[{}] expected each word once, got '{:.40}' again", path, one_line(word)));
     }
     vocabulary.add(word);
   }
@@ -92,9 +93,7 @@ Vocabulary Vocabulary::load(const std::string& path) {
 }
 
 std::string text_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::invalid_argument(fmt::format("[{}] expected a file that can be read", path));
-  return {std::istreambuf_iterator<char>(file), {}};
+  return bytes_of(path, fmt::format("[{}] ", path));
 }
 
 std::vector<std::string> lines_of(const std::string& path) {

@@ -53,7 +53,12 @@ void Trainer::import_state(const TrainingState& state) {
   for (const auto& [name, tensor] : state.weights) session_->set_value(graph.find_value(name), tensor);
   for (ValueId id : ids) {
     const Value& value = graph.value(id);
-    session_->set_value(id, known(id) ? state.states.at(value.name) : Tensor(value.type));
+    const Tensor tensor = known(id) ? state.states.at(value.name) : Tensor(value.type);
+    if (tensor.type() != value.type) {
+      throw std::invalid_argument(fmt::format("[optimizer] expected {} of {}, got {}", value.type.to_string(),
+                                              value.name, tensor.type().to_string()));
+    }
+    session_->set_value(id, tensor);
   }
 }
 

@@ -16,15 +16,27 @@ namespace skua {
 
 namespace {
 
+// Times of what they measure, and sums of those, are finite.
+constexpr double kLeastFigure = 1e-30;
+constexpr double kMostFigure = 1e30;
+constexpr std::size_t kMostMemories = 2048;  // there is a route between any two
+
 void expect_positive(const std::string& owner, const char* what, double figure) {
   if (!(std::isfinite(figure) && figure > 0)) {
     throw std::invalid_argument(fmt::format("[{}] expected {} above 0, got {}", owner, what, figure));
+  }
+  if (figure < kLeastFigure || figure > kMostFigure) {
+    throw std::invalid_argument(
+        fmt::format("[{}] expected {} from {} to {}, got {}", owner, what, kLeastFigure, kMostFigure, figure));
   }
 }
 
 void expect_not_negative(const std::string& owner, const char* what, double figure) {
   if (!(std::isfinite(figure) && figure >= 0)) {
     throw std::invalid_argument(fmt::format("[{}] expected {} of 0 or more, got {}", owner, what, figure));
+  }
+  if (figure > kMostFigure) {
+    throw std::invalid_argument(fmt::format("[{}] expected {} up to {}, got {}", owner, what, kMostFigure, figure));
   }
 }
 
@@ -62,6 +74,10 @@ void check_devices(const std::vector<DeviceSpec>& devices, std::size_t memory_co
 
 void check_memories(const std::vector<MemorySpec>& memories) {
   if (memories.empty()) throw std::invalid_argument("[cluster] expected the host's memory, got no memory");
+  if (memories.size() > kMostMemories) {
+    throw std::invalid_argument(
+        fmt::format("[cluster] expected at most {} memories, got {}", kMostMemories, memories.size()));
+  }
   expect_new_names(memories, "memory");
   for (const MemorySpec& memory : memories) {
     expect_positive("memory " + memory.name, "capacity_bytes", memory.capacity_bytes);

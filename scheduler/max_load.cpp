@@ -15,14 +15,24 @@ using max_load::ItemDatum;
 using max_load::kInfinity;
 using max_load::Problem;
 
-constexpr std::size_t kMostSteps = 100'000'000;  // of all searches of one problem: some seconds
-constexpr double kRounding = 1e-12;              // loads that differ by less are the same
-constexpr double kLastGap = 1e-3;                // from here on, anything better at all is looked for
+constexpr std::size_t kMostSteps = 100'000'000;             // of all searches of one problem: some seconds
+constexpr std::size_t kMostEntries = std::size_t{1} << 25;  // of a table, 24 bytes each
+constexpr double kRounding = 1e-12;                         // loads that differ by less are the same
+constexpr double kLastGap = 1e-3;                           // from here on, anything better at all is looked for
 
 // The best split into parts of one order of the items, by dynamic programming: least max load of what comes before a
 // position, for every number of devices used of each class.
 class Programme {
  public:
+  // Whether there is room for the table.
+  static bool has_room(const Problem& problem) {
+    std::size_t entries = problem.items().size() + 1;
+    for (const max_load::DeviceClass& devices : problem.classes()) {
+      entries *= devices.devices.size() + 1;
+      if (entries > kMostEntries) return false;
+    }
+    return true;
+  }
   Programme(const Problem& problem, std::vector<std::size_t> order)
       : problem_(problem), order_(std::move(order)), positions_(order_.size()) {
     for (std::size_t i = 0; i < order_.size(); ++i) positions_[order_[i]] = i;
@@ -185,6 +195,7 @@ LoadSplit minimize_max_load(const TimedGraph& graph, const Cluster& cluster) {
   const Problem problem(graph, cluster);
   Best best(graph, cluster, problem);
   for (const bool latest_first : {true, false}) {
+    if (!Programme::has_room(problem)) break;  // too many kinds of devices
     best.improve(Programme(problem, problem.topological_order(latest_first)).run(best.split().max_load));
   }
   if (best.split().devices.empty()) {

@@ -1,20 +1,18 @@
 #include "skua/scheduler/task_file.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
 
 #include "cluster_file.h"
-#include "constraints_file.h"
+#include "graph/message_file.h"
 #include "scheduler.pb.h"
 
 namespace skua {
@@ -335,10 +333,7 @@ TimedGraph parse_json(const std::string& text) {
     }
   }
   proto::TimedGraph message;
-  const auto status = google::protobuf::util::JsonStringToMessage(text, &message);
-  if (!status.ok()) {
-    throw std::invalid_argument(fmt::format("expected a task graph in JSON, got {}", status.ToString()));
-  }
+  parse_message(message, text, FileForm::kJson, "a task graph");
   return from_message(message);
 }
 
@@ -351,15 +346,11 @@ TimedGraph parse_timed_graph(const std::string& text, const std::string& form) {
 }
 
 TimedGraph load_timed_graph(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) throw std::invalid_argument(fmt::format("[{}] expected a task graph, got no file that can be read", path));
   try {
     const bool dot = path.ends_with(".dot") || path.ends_with(".gv");
-    return parse_timed_graph(text.str(), path.ends_with(".stg") ? "stg" : dot ? "dot" : "json");
+    return parse_timed_graph(bytes_of(path), path.ends_with(".stg") ? "stg" : dot ? "dot" : "json");
   } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument(fmt::format("[{}] {}", path, error.what()));
+    throw std::invalid_argument(fmt::format("[{}] {}", path, one_line(error.what())));
   }
 }
 

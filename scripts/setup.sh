@@ -7,14 +7,14 @@ fail() {
   exit 2
 }
 
-# Installs what packages.txt names and the machine lacks.
+# install_packages LIST...: installs what these lists in scripts/ name and the machine lacks.
 install_packages() {
-  local list="$root/scripts/packages.txt" missing=() package
+  local missing=() package
   if ! command -v dpkg-query >/dev/null; then
-    say "no Debian package manager here: nothing is installed; needed are the libraries of scripts/packages.txt"
+    say "no Debian package manager here: nothing is installed; needed is what scripts/packages*.txt name"
     return
   fi
-  for package in $(grep -v '^#' "$list"); do
+  for package in $(cd "$root/scripts" && grep --no-filename -v '^#' "$@"); do
     dpkg-query --show --showformat '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
       missing+=("$package")
   done

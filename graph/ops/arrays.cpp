@@ -37,8 +37,13 @@ std::vector<ValueType> infer_split(const Op& op, TypeSpan inputs) {
   const Shape& x = inputs[0].shape;
   const std::size_t axis = axis_of(op, x);
   const auto& sizes = op.attributes.integers("sizes");
-  const bool positive = std::all_of(sizes.begin(), sizes.end(), [](std::int64_t size) { return size >= 1; });
-  if (!positive || std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}) != x[axis]) {
+  std::int64_t left = x[axis];
+  const bool fit = std::all_of(sizes.begin(), sizes.end(), [&left](std::int64_t size) {
+    if (size < 1 || size > left) return false;
+    left -= size;
+    return true;
+  });
+  if (!fit || left != 0) {
     throw std::invalid_argument(
         fmt::format("expected 'sizes' that sum to {}, got [{}]", x[axis], fmt::join(sizes, ",")));
   }
@@ -64,7 +69,7 @@ std::vector<ValueType> infer_concatenate(const Op& op, TypeSpan inputs) {
   expect_attributes(op, {"axis"});
   if (inputs.empty()) throw std::invalid_argument("expected 1 input or more, got none");
   const std::size_t axis = axis_of(op, inputs[0].shape);
-  std::int64_t extent = 0;
+  Shape sum = inputs[0].shape;
   for (const ValueType& input : inputs) {
     const bool fits = input.dtype == inputs[0].dtype && input.shape.rank() == inputs[0].shape.rank() &&
                       with_extent(input.shape, axis, 1) == with_extent(inputs[0].shape, axis, 1);
@@ -72,9 +77,9 @@ std::vector<ValueType> infer_concatenate(const Op& op, TypeSpan inputs) {
       throw std::invalid_argument(fmt::format("expected inputs that differ from {} along axis {} alone, got {}",
                                               inputs[0].to_string(), axis, input.to_string()));
     }
-    extent += input.shape[axis];
+    if (&input != inputs.data()) sum = with_extent(sum, axis, sum[axis] + input.shape[axis]);
   }
-  return {{with_extent(inputs[0].shape, axis, extent), inputs[0].dtype}};
+  return {{sum, inputs[0].dtype}};
 }
 
 std::vector<ValueId> concatenate_gradient(GradientContext& context) {

@@ -34,8 +34,9 @@ std::vector<ValueType> infer_binary(const Op& op, TypeSpan inputs) {
 }
 
 std::vector<ValueType> infer_binary_with_alpha(const Op& op, TypeSpan inputs) {
+  std::vector<ValueType> outputs = infer_binary({op.type, {}}, inputs);
   (void)infer_with_alpha(op, inputs.first(1));
-  return infer_binary({op.type, {}}, inputs);
+  return outputs;
 }
 
 std::vector<ValueType> infer_softmax(const Op& op, TypeSpan inputs) {

@@ -99,7 +99,8 @@ TEST_P(GraphFile, FlippedBytes) {
 
 TEST_P(GraphFile, MissingAndUnwritable) {
   EXPECT_THROW((void)load_graph(directory_ + "/none." + GetParam()), std::invalid_argument);
-  EXPECT_THROW((void)load_graph(directory_), std::invalid_argument);
+  EXPECT_EQ(message_of([&] { (void)load_graph(directory_); }),
+            "[load_graph " + directory_ + "] expected a readable file, got: Is a directory");
   EXPECT_THROW(save_graph(tiny_graph(), directory_ + "/no/such/place." + GetParam()), std::runtime_error);
 }
 
@@ -134,6 +135,11 @@ TEST_P(Lies, AreRefusedByTheGraphsOwnChecks) {
   EXPECT_EQ(error_after("\"outputs\": [", "\"outputs\": [ 3,"),
             start + "[dense y] expected the ids of its outputs, got others");
   EXPECT_EQ(error_after("\"inputs\": [", "\"inputs\": [ 99,").substr(0, start.size()), start);
+  EXPECT_EQ(error_after("\"type\": \"dense\"", "\"type\": \"two\\nlines\""),
+            start + "[two lines y] expected a known operator type, got 'two lines'");
+  const std::string broken = error_after("\"version\": 1", "\"version\" 1");  // protobuf says it in three lines
+  EXPECT_EQ(broken.find(start + "expected a saved graph in JSON, got "), 0U) << broken;
+  EXPECT_EQ(broken.find('\n'), std::string::npos) << broken;
 }
 
 INSTANTIATE_TEST_SUITE_P(Json, Lies, testing::Values("json"), [](const auto& format) { return format.param; });

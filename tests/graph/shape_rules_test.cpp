@@ -273,5 +273,28 @@ TEST(Costs, BytesCountEveryInputAndOutputOnce) {
   EXPECT_EQ(cost_of(graph, graph.nodes().at(0)).bytes, 4.0 * 3 * (64 + 16 + 16));
 }
 
+// Files may claim sizes whose sums do not fit into 64 bits, and leave inputs out.
+TEST(ShapeRules, HugeSizesAndMissingInputsAreErrors) {
+  const std::int64_t huge = std::int64_t{1} << 58;
+  // Four times 2^62 is 0 in 64 bits.
+  EXPECT_NE(error_of(split(0, {16 * huge, 16 * huge, 16 * huge, 16 * huge, 3}), {{{3}}}).find("that sum to 3"),
+            std::string::npos);
+  // 65 times 2^58 is 2^58 in 64 bits.
+  EXPECT_NE(error_of(concatenate(0), std::vector<ValueType>(65, {{huge}})).find("fewer than 2^59 elements"),
+            std::string::npos);
+  for (const std::string& type : op_types()) {
+    if (type.starts_with("test_")) continue;  // what other tests have registered
+    Graph graph;
+    for (const Attributes& attributes :
+         {Attributes{}, Attributes{{"alpha", 0.1}}, Attributes{{"reverse", std::int64_t{0}}}}) {
+      try {
+        (void)graph.add_node({type, attributes}, {}, type);
+        ADD_FAILURE() << type << " without inputs";
+      } catch (const std::invalid_argument&) {
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace skua::test

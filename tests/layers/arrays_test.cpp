@@ -1,4 +1,6 @@
 // Data from arrays, CSV files and CIFAR-10's files.
+#include <fmt/format.h>
+
 #include "files.h"
 #include "layers/dataset_rows.h"
 
@@ -90,7 +92,14 @@ TEST(Csv, ErrorsNameFileLineAndColumn) {
   EXPECT_EQ(error("a,b\n1,2\n", {.label = "3"}), "expected a label column of a, b, got '3'");
   EXPECT_EQ(error("a,b\n1,2\n", {.classes = 2}), "line 2, column 2: expected a label in 0..1, got 2");
   EXPECT_EQ(error("a,b\n1,0.5\n", {.classes = 2}), "line 2, column 2: expected a label in 0..1, got 0.5");
+  EXPECT_EQ(error("a,b\n1,\x1b[2J\n"), "line 2, column 2: expected a number, got ' [2J'");
+  const std::string words = error(fmt::format("a,b\n1,{:x>1000}", ""));
+  EXPECT_EQ(words, fmt::format("line 2, column 2: expected a number, got '{:x>40}'", ""));
+  EXPECT_EQ(error("a\t,b\n1,2\n", {.label = "c"}), "expected a label column of a , b, got 'c'");
   EXPECT_NE(error_of([&] { (void)datasets::csv(folder / "none.csv"); }).find("none.csv"), std::string::npos);
+  EXPECT_NE(
+      error_of([&] { (void)datasets::csv(folder / "."); }).find("] expected a readable file, got: Is a directory"),
+      std::string::npos);
 }
 
 // Record i of a file: label i, pixels 0, 1, 2, ... from 10 i on, modulo 256.

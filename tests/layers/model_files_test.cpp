@@ -3,7 +3,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
+#include "checkpoint.pb.h"
+#include "graph/message_file.h"
 #include "graph/small_graphs.h"
 #include "layers/small_models.h"
 
@@ -71,6 +74,60 @@ TEST(Model, BadCheckpointsAreErrorsThatNameTheFile) {
   other.add(Flatten()).add(Dense(4));
   other.compile({.devices = "cpu:1"});
   EXPECT_NE(message_of([&] { other.load_checkpoint(directory); }).find("got one of another"), std::string::npos);
+  std::filesystem::remove_all(directory);
+}
+
+// Checksums are right here, contents are not.
+TEST(Model, CheckpointsThatTellLiesAreErrors) {
+  using proto::Checkpoint;
+  const std::string directory = file_in_temp("lying_checkpoint");
+  const auto data = corners(32);
+  const FitOptions fit{.batch_size = 16, .steps = 1, .verbose = false};
+  Sequential model = small_model();
+  model.compile({.optimizer = Adam(), .devices = "cpu:1"});
+  model.fit(*data, fit);
+  model.save_checkpoint(directory);
+  const std::string path = directory + "/skua.checkpoint";
+  Checkpoint honest;
+  {
+    std::ifstream in(path, std::ios::binary);
+    ASSERT_TRUE(honest.ParseFromIstream(&in));
+  }
+  const auto error_after = [&](const std::function<void(Checkpoint&)>& spoil) {
+    Checkpoint file = honest;
+    spoil(file);
+    file.set_checksum(checksum_of(file));
+    std::ofstream(path, std::ios::binary) << file.SerializeAsString();
+    return message_of([&] {
+      model.load_checkpoint(directory);
+      model.fit(*data, fit);
+    });
+  };
+  EXPECT_EQ(error_after([](Checkpoint&) {}), "");
+  const std::string name = honest.weights(0).name();
+  const std::string state = honest.states(0).name();
+  const std::pair<std::function<void(Checkpoint&)>, std::string> cases[] = {
+      {[](Checkpoint& c) { c.mutable_weights(0)->set_extents(0, std::int64_t{1} << 50); }, "bytes of " + name},
+      {[](Checkpoint& c) { *c.add_weights() = c.weights(0); }, "expected one tensor " + name + ", got two"},
+      {[](Checkpoint& c) { c.mutable_weights(0)->set_name("two\nlines"); }, "weights of this model, got two lines"},
+      {[](Checkpoint& c) {
+         c.mutable_states(0)->clear_extents();
+         c.mutable_states(0)->set_floats("four");
+       },
+       "of " + state + ", got float32()"},
+      {[](Checkpoint& c) { c.set_step(-1); }, "a step from 0"},
+      {[](Checkpoint& c) { c.set_epoch(-1); }, "an epoch from 0"},
+      {[](Checkpoint& c) { c.set_position(-1); }, "a place in the epoch from 0"},
+      {[](Checkpoint& c) { c.set_position(std::int64_t{1} << 62); }, "a place in the epoch from 0"},
+      {[](Checkpoint& c) { c.set_batch_size(-16); }, "a batch size from 0"},
+      {[](Checkpoint& c) { c.set_micro_batches(0); }, "micro-batches from 1 to 16, got 0"},
+      {[](Checkpoint& c) { c.set_micro_batches(17); }, "micro-batches from 1 to 16, got 17"},
+      {[](Checkpoint& c) { c.set_learning_rate_factor(0); }, "factor of the learning rate above 0, got 0"},
+  };
+  for (const auto& [spoil, part] : cases) {
+    const std::string message = error_after(spoil);
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
   std::filesystem::remove_all(directory);
 }
 

@@ -64,6 +64,9 @@ TEST(Vocabulary, FilesGiveTheSameIds) {
   folder.write("twice.txt", "a\nb\na\n");
   EXPECT_EQ(error_of([&] { (void)Vocabulary::load(folder / "twice.txt"); }),
             "[" + folder / "twice.txt" + "] expected each word once, got 'a' again");
+  folder.write("twice.txt", "a\rb\na\rb\n");
+  EXPECT_EQ(error_of([&] { (void)Vocabulary::load(folder / "twice.txt"); }),
+            "[" + folder / "twice.txt" + "] expected each word once, got 'a b' again");
   EXPECT_NE(error_of([&] { (void)Vocabulary::load(folder / "none.txt"); }).find("none.txt"), std::string::npos);
   EXPECT_THROW(written.save(folder / "none/words.txt"), std::runtime_error);
 }

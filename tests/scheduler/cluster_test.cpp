@@ -80,6 +80,16 @@ TEST(Cluster, SaysWhatIsWrong) {
       {[&](Parts& p) { p.devices[0].bytes_per_second = nan; },
        "[device d0] expected bytes_per_second above 0, got nan"},
       {[](Parts& p) { p.devices[0].launch_seconds = -1; }, "[device d0] expected launch_seconds of 0 or more, got -1"},
+      {[](Parts& p) { p.devices[0].launch_seconds = 1e300; },
+       "[device d0] expected launch_seconds up to 1e+30, got 1e+300"},
+      {[](Parts& p) { p.devices[0].bytes_per_second = 1e-320; },
+       "[device d0] expected bytes_per_second from 1e-30 to 1e+30, got 1e-320"},
+      {[](Parts& p) { p.links[0].bytes_per_second = 1e300; },
+       "[link host>m1] expected bytes_per_second from 1e-30 to 1e+30, got 1e+300"},
+      {[](Parts& p) {
+         for (int m = 3; m < 2049; ++m) p.memories.push_back({std::to_string(m), 1});
+       },
+       "[cluster] expected at most 2048 memories, got 2049"},
       {[](Parts& p) { p.memories[2].name = "host"; }, "[memory host] expected a new name, got that of another one"},
       {[&](Parts& p) { p.memories[2].capacity_bytes = infinity; },
        "[memory m2] expected capacity_bytes above 0, got inf"},

@@ -130,7 +130,7 @@ TEST(CostModel, DamagedProfilesAreNamed) {
   }
   std::filesystem::remove(path);
   EXPECT_EQ(message_of([&] { (void)CostModel::load(path); }),
-            "[profile " + path + "] expected a file, got none that can be read");
+            "[profile " + path + "] expected a readable file, got: No such file or directory");
 }
 
 TEST(CostTable, AnswersForTasksAndDevices) {

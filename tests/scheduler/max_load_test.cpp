@@ -234,5 +234,21 @@ TEST(MaxLoad, SearchSaysThatItGaveUp) {
   EXPECT_FALSE(max_load::find_pipeline(problem, best - 1e-6, 10).complete);
 }
 
+// Of n kinds of devices there are 2^n ways to use some, more than a table has room for.
+TEST(MaxLoad, TakesAnyNumberOfKindsOfDevices) {
+  TimedGraph graph;
+  graph.tasks = {{"a", {{kAnyDevice, 1}}}, {"b", {{kAnyDevice, 2}}}};
+  const auto cluster_of = [](int kinds) {
+    std::vector<DeviceSpec> devices;
+    for (int d = 0; d < kinds; ++d) {
+      devices.push_back({fmt::format("d{}", d), fmt::format("k{}", d), kHostMemory, 1, 1, 0, false});
+    }
+    return Cluster("kinds", std::move(devices), {{"host", 1e9}}, {});
+  };
+  for (const int kinds : {12, 30, 64}) {  // 2^64 is 0 in 64 bits
+    EXPECT_EQ(minimize_max_load(graph, cluster_of(kinds)).max_load, 2) << kinds;
+  }
+}
+
 }  // namespace
 }  // namespace skua::test

@@ -153,15 +153,21 @@ TEST(TaskFile, BecomesAProblemThatPoliciesPlan) {
   EXPECT_THROW((void)timed_cluster(1025), std::invalid_argument);
 }
 
-TEST(TaskFile, ErrorsNameTheFile) {
+TEST(TaskFile, ErrorsNameTheFileInOneLine) {
   const Folder folder("task_file");
-  std::ofstream(folder / "bad.stg") << "x";
-  for (const std::string name : {"bad.stg", "missing.json"}) {
+  folder.write("bad.stg", "x");
+  folder.write("bad.dot", "digraph { \"two\nlines\" }");
+  folder.write("bad.json", "{\"tasks\": [\n{\"name\": \"a\" 1}]}");
+  std::filesystem::create_directory(folder / "folder");
+  for (const std::string name : {"bad.stg", "bad.dot", "bad.json", "missing.json", "folder"}) {
     try {
       (void)load_timed_graph(folder / name);
       ADD_FAILURE() << name;
     } catch (const std::invalid_argument& error) {
-      EXPECT_NE(std::string(error.what()).find(folder / name), std::string::npos) << error.what();
+      const std::string text = error.what();
+      EXPECT_NE(text.find(folder / name), std::string::npos) << text;
+      EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+      EXPECT_EQ(name == "folder", text.ends_with("got: Is a directory")) << text;
     }
   }
 }

@@ -44,8 +44,8 @@ class Cluster {
  public:
   Cluster() = default;
   // Throws std::invalid_argument naming what is wrong: no device, a duplicate name, an id out of range, a figure that
-  // is not finite and positive (launch_seconds and latency_seconds may be 0, most_busy_seconds infinite), a memory that
-  // no link connects to the host.
+  // is not in [1e-30,1e30] (launch_seconds and latency_seconds may be 0, most_busy_seconds infinite), a memory that no
+  // link connects to the host, more than 2048 memories.
   Cluster(std::string name, std::vector<DeviceSpec> devices, std::vector<MemorySpec> memories,
           std::vector<LinkSpec> links);
 
