@@ -25,7 +25,9 @@ TEST(Command, ListsDevicesAndPolicies) {
     names += policy.at("name").get<std::string>() + " ";
     EXPECT_FALSE(policy.at("description").get<std::string>().empty());
   }
-  EXPECT_EQ(names, "single round_robin data_parallel gpipe 1f1b greedy heft cpop peft etf m_etf m_sct linear integer convex annealing "
+  EXPECT_EQ(names,
+            "single round_robin data_parallel gpipe 1f1b greedy heft cpop peft etf m_etf m_sct linear integer convex "
+            "annealing "
             "genetic exact replay auto ");
   EXPECT_NE(skua("policies").out.find("heft"), std::string::npos);
   EXPECT_NE(skua("devices").out.find("h100x8-nvlink"), std::string::npos);
@@ -88,12 +90,13 @@ TEST(Simulate, StragglersNoiseAndStealing) {
 }
 
 TEST(Simulate, ALostDeviceCostsItsTimeAndThePlanOfTheRest) {
-  const std::string base = "simulate mnist_cnn --json --cluster cpu:3 --policy data_parallel --micro-batches 6 ";
+  const std::string base = "simulate mnist_cnn --json --cluster cpu:3 --policy data_parallel --micro-batches 8 ";
   const nlohmann::json whole = skua(base).json();
   const double planned = whole.at("makespan_seconds");
   const double early = planned / 4;
   const nlohmann::json lost = skua(base + "--lose cpu:1:" + std::to_string(early)).json();
-  const nlohmann::json two = skua("simulate mnist_cnn --json --cluster cpu:2 --policy data_parallel --micro-batches 6").json();
+  const nlohmann::json two =
+      skua("simulate mnist_cnn --json --cluster cpu:2 --policy data_parallel --micro-batches 8").json();
   EXPECT_EQ(lost.at("lost_device"), "cpu:1");
   EXPECT_NEAR(lost.at("lost_seconds").get<double>(), early, 1e-6);
   EXPECT_EQ(lost.at("rest").at("cluster"), "cpu:3 without cpu:1");
@@ -104,7 +107,7 @@ TEST(Simulate, ALostDeviceCostsItsTimeAndThePlanOfTheRest) {
   // The slow device stays the slow one where those after the lost one move up.
   const nlohmann::json slow = skua(base + "--straggler 2:2 --lose 1:" + std::to_string(early)).json();
   const nlohmann::json slow_two =
-      skua("simulate mnist_cnn --json --cluster cpu:2 --policy data_parallel --micro-batches 6 --straggler 1:2").json();
+      skua("simulate mnist_cnn --json --cluster cpu:2 --policy data_parallel --micro-batches 8 --straggler 1:2").json();
   EXPECT_DOUBLE_EQ(slow.at("makespan_seconds").get<double>(),
                    slow.at("lost_seconds").get<double>() + slow_two.at("makespan_seconds").get<double>());
   // After the step's end there is nothing to lose.
