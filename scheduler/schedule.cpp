@@ -6,7 +6,36 @@
 #include <map>
 #include <stdexcept>
 
+#include "schedule_rules.h"
+
 namespace skua {
+
+TaskId home_task(const TaskGraph& graph, DatumId id) {
+  const Datum& datum = graph.datum(graph.datum(id).storage);  // a sum stays in the place of its left operand
+  const ValueKind kind = graph.graph().value(datum.value).kind;
+  if (kind != ValueKind::kParameter && kind != ValueKind::kState) return datum.producer;
+  const auto readers = graph.consumers(graph.datum(id).storage);
+  const auto update =
+      std::find_if(readers.begin(), readers.end(), [&](TaskId t) { return graph.task(t).kind == TaskKind::kUpdate; });
+  if (update != readers.end()) return *update;
+  return readers.empty() ? datum.producer : readers.front();
+}
+
+DeviceId copy_device(const Cluster& cluster, MemoryId from, MemoryId to) {
+  const auto& devices = cluster.devices();
+  for (const MemoryId memory : {to, from}) {
+    const auto it = std::find_if(devices.begin(), devices.end(),
+                                 [&](const DeviceSpec& d) { return d.memory == memory && d.copy_engine; });
+    if (it != devices.end()) return DeviceId(it - devices.begin());
+  }
+  return {};
+}
+
+bool is_parallel_link(const Cluster& cluster, MemoryId from, MemoryId to) {
+  const auto& links = cluster.links();
+  return std::any_of(links.begin(), links.end(),
+                     [&](const LinkSpec& link) { return link.from == from && link.to == to && link.parallel; });
+}
 
 Schedule::Schedule(const TaskGraph& graph, const Cluster& cluster, const Plan& plan)
     : graph_(&graph), cluster_(&cluster) {
@@ -35,24 +64,7 @@ Schedule::Schedule(const TaskGraph& graph, const Cluster& cluster, const Plan& p
 void Schedule::place_data() {
   homes_.assign(graph_->datum_count(), kHostMemory);
   for (std::size_t i = 0; i < homes_.size(); ++i) {
-    const DatumId id(static_cast<std::int64_t>(i));
-    const Datum& datum = graph_->datum(id);
-    if (datum.storage != id) {  // a sum stays in the place of its left operand
-      homes_[i] = homes_[datum.storage.index()];
-      continue;
-    }
-    TaskId owner = datum.producer;
-    const ValueKind kind = graph_->graph().value(datum.value).kind;
-    if (kind == ValueKind::kParameter || kind == ValueKind::kState) {
-      const auto readers = graph_->consumers(id);
-      const auto update = std::find_if(readers.begin(), readers.end(),
-                                       [&](TaskId t) { return graph_->task(t).kind == TaskKind::kUpdate; });
-      if (update != readers.end()) {
-        owner = *update;
-      } else if (!readers.empty()) {
-        owner = readers.front();
-      }
-    }
+    const TaskId owner = home_task(*graph_, DatumId(static_cast<std::int64_t>(i)));
     if (owner.valid()) homes_[i] = memory_of(tasks_[owner.index()].lane);
   }
 }
@@ -106,22 +118,12 @@ void Schedule::add_copy(DatumId datum, MemoryId to, const std::vector<StepTaskId
 }
 
 LaneId Schedule::copy_lane(MemoryId from, MemoryId to, LaneId fallback) {
-  const auto engine_of = [&](MemoryId memory) {
-    const auto& devices = cluster_->devices();
-    const auto it = std::find_if(devices.begin(), devices.end(),
-                                 [&](const DeviceSpec& d) { return d.memory == memory && d.copy_engine; });
-    return it == devices.end() ? DeviceId() : DeviceId(it - devices.begin());
-  };
-  const DeviceId device = engine_of(to).valid() ? engine_of(to) : engine_of(from);
+  const DeviceId device = copy_device(*cluster_, from, to);
   if (!device.valid()) return fallback;
   const std::string name = fmt::format("copy {}>{}", cluster_->memory(from).name, cluster_->memory(to).name);
   const auto it = std::find_if(lanes_.begin(), lanes_.end(), [&](const Lane& lane) { return lane.name == name; });
   if (it != lanes_.end()) return LaneId(it - lanes_.begin());
-  const auto& links = cluster_->links();
-  const bool parallel = std::any_of(links.begin(), links.end(), [&](const LinkSpec& link) {
-    return link.from == from && link.to == to && link.parallel;
-  });
-  lanes_.push_back({device, true, parallel, name});
+  lanes_.push_back({device, true, is_parallel_link(*cluster_, from, to), name});
   return LaneId(static_cast<std::int64_t>(lanes_.size()) - 1);
 }
 

@@ -1,18 +1,17 @@
 #include "skua/scheduler/simulator.h"
 
 #include <cmath>
-#include <queue>
 
+#include "event_loop.h"
 #include "skua/graph/random.h"
-#include "skua/scheduler/ready_queue.h"
 
 namespace skua {
 namespace {
 
-class Simulation {
+class Simulation : private EventLoop<Simulation> {
  public:
   Simulation(const Schedule& schedule, const CostTable& costs, const SimulationOptions& options)
-      : schedule_(schedule), costs_(costs), options_(options), lanes_(schedule.lanes().size()) {
+      : EventLoop(schedule.lanes().size()), schedule_(schedule), costs_(costs), options_(options) {
     slowdown_.assign(schedule.device_lane_count(), 1.0);
     for (const Straggler& straggler : options.stragglers) slowdown_.at(straggler.device.index()) *= straggler.factor;
     pending_.resize(schedule.task_count());
@@ -25,55 +24,34 @@ class Simulation {
       pending_[i] = schedule_.predecessor_count(id);
       if (pending_[i] == 0) make_ready(id);
     }
-    start_idle_lanes();
-    while (!events_.empty()) {
-      now_ = events_.top().time;
-      while (!events_.empty() && events_.top().time == now_) {
-        const Event event = events_.top();
-        events_.pop();
-        finish(event);
-      }
-      start_idle_lanes();
-    }
+    run_events();
     if (done_ != pending_.size()) (void)schedule_.topological_order();  // throws: a cycle
     trace_.seconds = now_;
     return std::move(trace_);
   }
 
  private:
-  struct LaneState {
-    ReadyQueue ready;
-    bool busy = false;
-    double free_since = -1;      // when the last task ended; idle from before the step on
-    double expected_finish = 0;  // of the running task, by estimate
-  };
-  struct Event {
-    double time;
-    StepTaskId task;
-    LaneId lane;
-    bool operator>(const Event& other) const { return time != other.time ? time > other.time : task > other.task; }
-  };
+  friend class EventLoop<Simulation>;
 
-  void make_ready(StepTaskId id) {
+  [[nodiscard]] LaneId lane_of(StepTaskId id) const { return schedule_.task(id).lane; }
+  [[nodiscard]] bool is_parallel(LaneId lane) const { return schedule_.lanes()[lane.index()].parallel; }
+  [[nodiscard]] ReadyEntry entry(StepTaskId id) const {
     const StepTask& task = schedule_.task(id);
-    lanes_[task.lane.index()].ready.push({task.priority, id, estimated_seconds(schedule_, costs_, id, task.lane)});
+    return {task.priority, id, estimated_seconds(schedule_, costs_, id, task.lane)};
+  }
+  template <class Action>
+  void for_each_successor(StepTaskId id, Action action) const {
+    for (const StepTaskId successor : schedule_.successors(id)) action(successor);
   }
 
-  void finish(const Event& event) {
-    LaneState& lane = lanes_[event.lane.index()];
-    lane.busy = false;
-    lane.free_since = event.time;
-    ++done_;
-    for (StepTaskId successor : schedule_.successors(event.task)) {
-      if (--pending_[successor.index()] == 0) make_ready(successor);
-    }
+  // Copy engines do not sleep.
+  [[nodiscard]] double wake_seconds(LaneId lane) const {
+    return lane.index() < schedule_.device_lane_count() ? costs_.wake_seconds(DeviceId(lane.value)) : 0;
   }
 
-  void start_idle_lanes() {
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {
-      LaneState& lane = lanes_[i];
-      while (!lane.busy && !lane.ready.empty()) start(lane.ready.pop(), LaneId(static_cast<std::int64_t>(i)), nullptr);
-    }
+  void start(const ReadyEntry& entry, LaneId lane) { start(entry, lane, nullptr); }
+
+  void start_thefts() {
     if (options_.steal_rule == nullptr) return;
     for (std::size_t i = 0; i < schedule_.device_lane_count(); ++i) {
       if (!lanes_[i].busy) steal(LaneId(static_cast<std::int64_t>(i)));
@@ -102,22 +80,15 @@ class Simulation {
     if (best_victim.valid()) start(lanes_[best_victim.index()].ready.pop_offered(), thief, &best_query);
   }
 
-  void start(const ReadyEntry& entry, LaneId lane_id, const StealQuery* theft) {
-    LaneState& lane = lanes_[lane_id.index()];
-    TaskRecord& record = trace_.records[entry.id.index()];
+  void start(const ReadyEntry& entry, LaneId lane, const StealQuery* theft) {
     double expected = entry.estimated_seconds;
-    double actual = true_seconds(entry.id, lane_id);
+    double actual = true_seconds(entry.id, lane);
     if (theft != nullptr) {
       expected = theft->thief_seconds();
       actual += theft->fetch_seconds + theft->return_seconds;
     }
-    record.copied_bytes = moved_bytes(schedule_, entry.id, lane_id);
-    record.lane = lane_id;
-    record.start_seconds = now_ + wake_seconds(lane_id);
-    record.finish_seconds = record.start_seconds + actual;
-    lane.busy = !schedule_.lanes()[lane_id.index()].parallel;
-    lane.expected_finish = record.start_seconds + expected;
-    events_.push({record.finish_seconds, entry.id, lane_id});
+    const double start = begin(entry.id, lane, expected, actual);
+    trace_.records[entry.id.index()] = {lane, start, start + actual, moved_bytes(schedule_, entry.id, lane)};
   }
 
   // A device that was idle until now begins late; copy engines do not.
@@ -149,14 +120,9 @@ class Simulation {
   const Schedule& schedule_;
   const CostTable& costs_;
   const SimulationOptions& options_;
-  std::vector<LaneState> lanes_;
   std::vector<double> slowdown_;
-  std::vector<int> pending_;
-  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   Random draws_{options_.seed, std::uint64_t{1} << 60};
   StepTrace trace_;
-  double now_ = 0;
-  std::size_t done_ = 0;
 };
 
 }  // namespace

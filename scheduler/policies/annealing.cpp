@@ -29,14 +29,19 @@ Plan annealing_plan(const CostTable& costs, const std::vector<ScoredPlan>& known
   ScoredPlan now = best;
   const double scale = best.seconds;
   Random random(1);
+  Plan next;
+  (void)space.seconds(now.plan);
+  space.keep();
   while (space.spent() < 1 && !space.is_best(best.seconds)) {
-    Plan next = now.plan;
+    next = now.plan;
     space.move(next, random);
-    const double seconds = space.seconds(next);
     const double heat = scale * kFirstHeat * std::pow(kLastHeat / kFirstHeat, space.spent());
-    const bool taken = seconds <= now.seconds || random.uniform() < std::exp((now.seconds - seconds) / heat);
-    if (!taken) continue;
-    now = {std::move(next), seconds};
+    const double limit = now.seconds - heat * std::log(random.uniform());  // taken if e^(-(seconds - now) / heat) > u
+    const double seconds = space.seconds(next, limit);
+    if (seconds > limit) continue;
+    std::swap(now.plan, next);
+    now.seconds = seconds;
+    space.keep();
     if (now.seconds < best.seconds && space.fits(now.plan)) best = now;
   }
   return best.plan;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "local_search.h"
 
@@ -36,13 +37,14 @@ Plan genetic_plan(const CostTable& costs, const std::vector<ScoredPlan>& known, 
     ScoredPlan child = parent();
     if (random.below(2) == 0) space.cross(child.plan, parent().plan, random);
     for (std::uint64_t moves = 1 + random.below(3); moves > 0; --moves) space.move(child.plan, random);
-    child.seconds = space.seconds(child.plan);
-    if (child.seconds < best.seconds && space.fits(child.plan)) best = child;
-    const auto same = [&](const ScoredPlan& other) { return other.seconds == child.seconds; };
     const auto worst = std::max_element(population.begin(), population.end(),
                                         [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
+    const bool full = population.size() == kPopulation;
+    child.seconds = space.seconds(child.plan, full ? worst->seconds : std::numeric_limits<double>::infinity());
+    if (child.seconds < best.seconds && space.fits(child.plan)) best = child;
+    const auto same = [&](const ScoredPlan& other) { return other.seconds == child.seconds; };
     if (std::any_of(population.begin(), population.end(), same)) continue;  // one of a kind
-    if (population.size() < kPopulation) {
+    if (!full) {
       population.push_back(std::move(child));
     } else if (child.seconds < worst->seconds) {
       *worst = std::move(child);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "anchors.h"
+#include "plan_evaluator.h"
 #include "skua/graph/random.h"
 
 namespace skua {
@@ -16,8 +17,10 @@ class SearchSpace {
   // The plans that still fit once none of them is in strict order, the best first. Throws std::invalid_argument where
   // there are none.
   [[nodiscard]] std::vector<ScoredPlan> beginnings(std::vector<ScoredPlan> plans);
-  // Simulated seconds, whether the plan fits in memory or not.
-  [[nodiscard]] double seconds(const Plan& plan);
+  // Simulated seconds, whether the plan fits in memory or not; or infinity where they are more than `limit`.
+  [[nodiscard]] double seconds(const Plan& plan, double limit = std::numeric_limits<double>::infinity());
+  // Plans like the one that `seconds` was asked for last will follow: faster to simulate.
+  void keep() { evaluator_.keep(); }
   [[nodiscard]] bool fits(const Plan& plan);
   // Moves a rectangle of neighbouring layers and micro-batches to one device, or the updates of neighbouring layers;
   // exchanges two micro-batches, or the turns of two tasks of one device.
@@ -38,6 +41,7 @@ class SearchSpace {
 
   const CostTable& costs_;
   const TaskGraph& graph_;
+  PlanEvaluator evaluator_;
   Anchors anchors_;
   std::vector<std::vector<TaskId>> computes_;  // by layer and micro-batch
   std::vector<std::vector<TaskId>> updates_;   // by layer

@@ -90,12 +90,13 @@ TEST(Simulate, StragglersNoiseAndStealing) {
 }
 
 TEST(Simulate, ALostDeviceCostsItsTimeAndThePlanOfTheRest) {
-  const std::string base = "simulate mnist_cnn --json --cluster cpu:3 --policy data_parallel --micro-batches 6 ";
+  const std::string base = "simulate mnist_cnn --json --cluster cpu:3 --policy data_parallel --micro-batches 8 ";
   const nlohmann::json whole = skua(base).json();
   const double planned = whole.at("makespan_seconds");
   const double early = planned / 4;
   const nlohmann::json lost = skua(base + "--lose cpu:1:" + std::to_string(early)).json();
-  const nlohmann::json two = skua("simulate mnist_cnn --json --cluster cpu:2 --policy data_parallel --micro-batches 6").json();
+  const nlohmann::json two =
+      skua("simulate mnist_cnn --json --cluster cpu:2 --policy data_parallel --micro-batches 8").json();
   EXPECT_EQ(lost.at("lost_device"), "cpu:1");
   EXPECT_NEAR(lost.at("lost_seconds").get<double>(), early, 1e-6);
   EXPECT_EQ(lost.at("rest").at("cluster"), "cpu:3 without cpu:1");
@@ -106,7 +107,7 @@ TEST(Simulate, ALostDeviceCostsItsTimeAndThePlanOfTheRest) {
   // The slow device stays the slow one where those after the lost one move up.
   const nlohmann::json slow = skua(base + "--straggler 2:2 --lose 1:" + std::to_string(early)).json();
   const nlohmann::json slow_two =
-      skua("simulate mnist_cnn --json --cluster cpu:2 --policy data_parallel --micro-batches 6 --straggler 1:2").json();
+      skua("simulate mnist_cnn --json --cluster cpu:2 --policy data_parallel --micro-batches 8 --straggler 1:2").json();
   EXPECT_DOUBLE_EQ(slow.at("makespan_seconds").get<double>(),
                    slow.at("lost_seconds").get<double>() + slow_two.at("makespan_seconds").get<double>());
   // After the step's end there is nothing to lose.

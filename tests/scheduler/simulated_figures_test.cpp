@@ -226,6 +226,11 @@ TEST(Figures, AClusterWithoutADevice) {
     }
   }
   EXPECT_EQ(without_device(make_cluster("cpu:3"), DeviceId(0)).memory_count(), 1U);  // the host's stays
+  // A host's device and one with a memory of its own.
+  const Cluster mixed("mixed", {make_cluster("cpu:1").devices()[0], whole.device(DeviceId(0))},
+                      {whole.memories()[0], whole.memories()[1]}, {whole.links()[0], whole.links()[1]});
+  EXPECT_EQ(without_device(mixed, DeviceId(0)).memory_count(), 2U);
+  EXPECT_EQ(without_device(mixed, DeviceId(1)).links().size(), 0U);
   EXPECT_EQ(message_of([] { (void)without_device(make_cluster("cpu:1"), DeviceId(0)); }),
             "[cluster cpu:1] expected a device beside cpu:0, which is lost, got none");
 }

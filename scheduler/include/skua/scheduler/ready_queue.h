@@ -22,6 +22,10 @@ struct ReadyEntry {
 class ReadyQueue {
  public:
   void reserve(std::size_t tasks) { heap_.reserve(tasks); }
+  void clear() {
+    heap_.clear();
+    backlog_seconds_ = 0;
+  }
   [[nodiscard]] bool empty() const { return heap_.empty(); }
   [[nodiscard]] std::size_t size() const { return heap_.size(); }
 
@@ -45,7 +49,7 @@ class ReadyQueue {
   }
 
  private:
-  static bool worse(const ReadyEntry& a, const ReadyEntry& b) { return b.before(a); }
+  static constexpr auto worse = [](const ReadyEntry& a, const ReadyEntry& b) { return b.before(a); };
   ReadyEntry take_back() {
     const ReadyEntry entry = heap_.back();
     heap_.pop_back();
