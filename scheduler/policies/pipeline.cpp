@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 
@@ -18,7 +19,7 @@ std::vector<std::size_t> balanced_stages(const CostTable& costs, const Anchors& 
   const Graph& graph = tasks.graph();
   const std::size_t count = anchors.count();
   std::vector<std::vector<double>> before(devices.size(), std::vector<double>(count + 1, 0));  // work before a border
-  std::vector<double> border_bytes(count + 1, 0);
+  std::vector<double> border_bytes(count + 2, 0);  // until summed, what comes to it and goes at a border
   for (std::size_t i = 0; i < tasks.task_count(); ++i) {
     const TaskId id(static_cast<std::int64_t>(i));
     const Task& task = tasks.task(id);
@@ -32,9 +33,12 @@ std::vector<std::size_t> balanced_stages(const CostTable& costs, const Anchors& 
         const NodeId node = tasks.task(reader).node;
         if (node.valid() && graph.node(node).phase == Phase::kForward) last = std::max(last, anchors.of(node));
       }
-      for (std::size_t b = anchor + 1; b <= last; ++b) border_bytes[b] += tasks.datum(output).bytes;
+      if (last == anchor) continue;
+      border_bytes[anchor + 1] += tasks.datum(output).bytes;  // whole numbers: sums of them are exact
+      border_bytes[last + 1] -= tasks.datum(output).bytes;
     }
   }
+  for (std::size_t b = 1; b <= count; ++b) border_bytes[b] += border_bytes[b - 1];
   for (auto& work : before) {
     for (std::size_t b = 1; b <= count; ++b) work[b] += work[b - 1];
   }
@@ -44,14 +48,16 @@ std::vector<std::size_t> balanced_stages(const CostTable& costs, const Anchors& 
   least[0][0] = 0;
   for (std::size_t k = 1; k <= devices.size(); ++k) {
     for (std::size_t b = 0; b <= count; ++b) {
-      for (std::size_t start = 0; start <= b; ++start) {
+      for (std::size_t start = b + 1; start-- > 0;) {
+        const double work = before[k - 1][b] - before[k - 1][start];
+        if (work > least[k][b]) break;  // as longer stages have more
         const double border =
             k > 1 && start < b && start > 0
                 ? costs.cluster().copy_seconds(border_bytes[start], costs.cluster().device(devices[k - 2]).memory,
                                                costs.cluster().device(devices[k - 1]).memory)
                 : 0;
-        const double slowest = std::max({least[k - 1][start], before[k - 1][b] - before[k - 1][start], border});
-        if (slowest >= least[k][b]) continue;
+        const double slowest = std::max({least[k - 1][start], work, border});
+        if (slowest > least[k][b] || std::isinf(slowest)) continue;
         least[k][b] = slowest;
         starts[k][b] = start;
       }
