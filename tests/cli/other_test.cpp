@@ -6,7 +6,7 @@ namespace {
 
 TEST(Command, EverySubcommandExplainsItself) {
   for (const char* name : {"", "devices", "policies", "train", "plan", "simulate", "schedule", "bench", "bench speedup",
-                           "bench fidelity", "bench policies"}) {
+                           "bench fidelity", "bench policies", "bench planning"}) {
     const Outcome outcome = skua(std::string(name) + " --help");
     EXPECT_EQ(outcome.status, 0) << name;
     EXPECT_NE(outcome.out.find("--help"), std::string::npos) << name;
@@ -25,7 +25,9 @@ TEST(Command, ListsDevicesAndPolicies) {
     names += policy.at("name").get<std::string>() + " ";
     EXPECT_FALSE(policy.at("description").get<std::string>().empty());
   }
-  EXPECT_EQ(names, "single round_robin data_parallel gpipe 1f1b greedy heft cpop peft etf m_etf m_sct linear integer convex annealing "
+  EXPECT_EQ(names,
+            "single round_robin data_parallel gpipe 1f1b greedy heft cpop peft etf m_etf m_sct linear integer convex "
+            "annealing "
             "genetic exact replay auto ");
   EXPECT_NE(skua("policies").out.find("heft"), std::string::npos);
   EXPECT_NE(skua("devices").out.find("h100x8-nvlink"), std::string::npos);
