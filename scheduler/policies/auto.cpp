@@ -74,6 +74,10 @@ class Portfolio {
   std::vector<ScoredPlan> plans_;
 };
 
+// A portfolio: `single` on every kind of device, `data_parallel` on the k fastest, the list schedulers and pipelines;
+// then `convex`, `linear` where its program is small, `exact` where the graph is tiny; then, away from the lower bound,
+// both searches, which begin with all those plans. What is in it depends on the graph, the cluster and the budget
+// alone.
 class Auto final : public Policy {
  public:
   explicit Auto(double budget_seconds) : budget_seconds_(budget_seconds) {}
