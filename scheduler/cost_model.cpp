@@ -36,6 +36,12 @@ std::vector<bool> devices_of(const Constraints::Pin& pin, const Cluster& cluster
   return devices;
 }
 
+// Whether both take the same time for anything.
+bool alike(const DeviceSpec& a, const DeviceSpec& b) {
+  return a.kind == b.kind && a.flops_per_second == b.flops_per_second && a.bytes_per_second == b.bytes_per_second &&
+         a.launch_seconds == b.launch_seconds;
+}
+
 }  // namespace
 
 double CostModel::roofline_seconds(const CostKey& key, const DeviceSpec& device) {
@@ -118,7 +124,11 @@ CostTable::CostTable(const TaskGraph& graph, const Cluster& cluster, const CostM
     : graph_(&graph), cluster_(&cluster) {
   seconds_.reserve(graph.cost_keys().size() * cluster.device_count());
   for (const CostKey& key : graph.cost_keys()) {
-    for (const DeviceSpec& device : cluster.devices()) seconds_.push_back(model.seconds(key, device));
+    const DeviceSpec* before = nullptr;
+    for (const DeviceSpec& device : cluster.devices()) {
+      seconds_.push_back(before != nullptr && alike(*before, device) ? seconds_.back() : model.seconds(key, device));
+      before = &device;
+    }
   }
   for (const DeviceSpec& device : cluster.devices()) wake_seconds_.push_back(model.wake_seconds(device.kind));
   if (graph.has_demands()) keep_demands();

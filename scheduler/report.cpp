@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <fstream>
 #include <set>
 #include <stdexcept>
@@ -14,6 +15,7 @@ namespace {
 constexpr double kWidth = 960;
 constexpr double kLeft = 130;  // of drawings: room for names and scales
 constexpr double kRow = 34;
+constexpr double kCopyRow = 15;
 
 constexpr const char* kStyle = R"(
 :root{color-scheme:light dark;--ink:#1d2733;--soft:#66788a;--line:#d5dde5;--paper:#fff;--compute:#4c86c6;--reduce:#57a773;
@@ -61,29 +63,37 @@ std::string seconds_text(double seconds) {
   return seconds >= 1e-3 ? fmt::format("{:.3g} ms", seconds * 1e3) : fmt::format("{:.3g} µs", seconds * 1e6);
 }
 
+// Where each lane's row begins, and the last one ends; copy engines get narrow ones.
+std::vector<double> rows_of(const Schedule& schedule) {
+  std::vector<double> rows{0};
+  for (const Lane& lane : schedule.lanes()) rows.push_back(rows.back() + (lane.copies_only ? kCopyRow : kRow));
+  return rows;
+}
+
 std::string timeline(const Schedule& schedule, const StepTrace& step) {
-  const auto rows = static_cast<double>(schedule.lanes().size());
+  const std::vector<double> rows = rows_of(schedule);
   const double scale = (kWidth - kLeft) / std::max(step.seconds, 1e-12);
-  std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\">\n", kWidth, rows * kRow + 24);
+  std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\">\n", kWidth, rows.back() + 24);
   for (std::size_t i = 0; i < schedule.lanes().size(); ++i) {
-    svg += fmt::format("<text x=\"0\" y=\"{}\">{}</text>\n", static_cast<double>(i) * kRow + 20,
+    svg += fmt::format("<text x=\"0\" y=\"{}\">{}</text>\n", (rows[i] + rows[i + 1]) / 2 + 4,
                        escaped(schedule.lanes()[i].name));
   }
   for (int tick = 0; tick <= 4; ++tick) {
     const double x = kLeft + (kWidth - kLeft) * tick / 4;
     svg += fmt::format(
         "<path class=\"grid\" d=\"M{:.1f} 0V{}\"/><text x=\"{:.1f}\" y=\"{}\" text-anchor=\"end\">{}</text>\n", x,
-        rows * kRow, x, rows * kRow + 16, seconds_text(step.seconds * tick / 4));
+        rows.back(), x, rows.back() + 16, seconds_text(step.seconds * tick / 4));
   }
   for (std::size_t i = 0; i < step.records.size(); ++i) {
     const StepTaskId id(static_cast<std::int64_t>(i));
     const TaskRecord& record = step.records[i];
     const double seconds = record.finish_seconds - record.start_seconds;
     const std::string category = task_category(schedule, id, record);
+    const double top = rows[record.lane.index()];
     svg += fmt::format(
         "<rect class=\"{}\" x=\"{:.2f}\" y=\"{}\" width=\"{:.2f}\" height=\"{}\"><title>{} ({}, {}{})</title></rect>\n",
-        category, kLeft + record.start_seconds * scale, static_cast<double>(record.lane.index()) * kRow + 4,
-        std::max(seconds * scale - 0.4, 0.4), kRow - 8, escaped(schedule.name(id)), category, seconds_text(seconds),
+        category, kLeft + record.start_seconds * scale, top + 2, std::max(seconds * scale - 0.4, 0.4),
+        rows[record.lane.index() + 1] - top - 4, escaped(schedule.name(id)), category, seconds_text(seconds),
         record.copied_bytes > 0 ? fmt::format(", {:.0f} bytes moved", record.copied_bytes) : "");
   }
   return svg + "</svg>\n";
@@ -117,6 +127,17 @@ struct Range {
   [[nodiscard]] double place(double value) const { return high > low ? (value - low) / (high - low) : 0.5; }
 };
 
+// The range widened to whole steps of 1, 2, 2.5 or 5 times a power of ten, and the step: at most 4 of them, or 5.
+double round_steps(Range& range) {
+  const double least = std::max(range.high - range.low, 1e-12) / 4;
+  double step = std::pow(10.0, std::floor(std::log10(least)));
+  for (const double factor : {2.0, 1.25, 2.0, 2.0}) {
+    if (step < least) step *= factor;
+  }
+  range = {std::floor(range.low / step) * step, std::ceil(range.high / step) * step};
+  return step;
+}
+
 // Of a series, told apart from the others by colour and dashes together.
 std::string stroke(std::size_t series) {
   constexpr std::array kColours{"compute", "steal", "reduce", "update", "copy", "c5", "c6", "c7"};
@@ -146,12 +167,12 @@ std::string drawing(const ReportCurve& curve) {
       first = false;
     }
   }
+  const double step = round_steps(y);
   const auto at_x = [&](double value) { return kLeft + (kWidth - kLeft - 20) * x.place(value); };
   const auto at_y = [&](double value) { return kHeight - 10 - (kHeight - 30) * y.place(value); };
   std::string svg = fmt::format("<h2>{}</h2>\n{}<svg viewBox=\"0 0 {} {}\" role=\"img\">\n", escaped(curve.title),
                                 key_of(curve), kWidth, kHeight + 34);
-  for (int tick = 0; tick <= 4; ++tick) {
-    const double value = y.low + (y.high - y.low) * tick / 4;
+  for (double value = y.low; value <= y.high + step / 2; value += step) {
     svg += fmt::format("<path class=\"grid\" d=\"M{} {:.1f}H{}\"/><text x=\"0\" y=\"{:.1f}\">{:.4g}</text>\n", kLeft,
                        at_y(value), kWidth - 20, at_y(value) + 4, value);
   }

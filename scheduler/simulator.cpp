@@ -91,12 +91,6 @@ class Simulation : private EventLoop<Simulation> {
     trace_.records[entry.id.index()] = {lane, start, start + actual, moved_bytes(schedule_, entry.id, lane)};
   }
 
-  // A device that was idle until now begins late; copy engines do not.
-  double wake_seconds(LaneId id) const {
-    if (id.index() >= schedule_.device_lane_count() || lanes_[id.index()].free_since == now_) return 0;
-    return costs_.wake_seconds(schedule_.lanes()[id.index()].device);
-  }
-
   // What the task really takes: the estimate with the wrong costs, the noise and the slowness that the options ask for.
   double true_seconds(StepTaskId id, LaneId lane) const {
     double seconds = estimated_seconds(schedule_, costs_, id, lane);

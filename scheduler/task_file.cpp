@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "cluster_file.h"
+#include "constraints_file.h"
 #include "graph/message_file.h"
 #include "scheduler.pb.h"
 

@@ -149,7 +149,8 @@ void compare_on(const PoliciesOptions& options, const std::string& model, const 
                     fmt::format("{:.1f} %", row["gap_percent"].get<double>()),
                     fmt::format("{:.3f} s", row["planning_seconds"].get<double>())});
     results.push_back(row);
-    if (best.step == nullptr || seconds < best.row["makespan_seconds"]) best = std::move(result);
+    if (best.step == nullptr || seconds < best.row["makespan_seconds"].get<double>() * (1 - 1e-9))
+      best = std::move(result);
   }
   fmt::print(stderr, "{} on {}\n", model, cluster);
   if (best.step == nullptr || options.report.empty()) return;

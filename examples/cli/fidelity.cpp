@@ -158,7 +158,7 @@ void write_csv(const std::vector<FidelityRow>& rows, const std::string& path) {
 
 void write_report(const std::vector<FidelityRow>& rows, const FidelityVerdict& verdict, const std::string& path) {
   const TextTable table = table_of(rows);
-  Report page{"Skua: the simulator against the executor", "measured, and simulated by measured operators", {}, {}};
+  Report page{"Skua: the simulator against the executor", "measured, and simulated by measured operators"};
   for (const auto& line : table_of(verdict)) page.figures.emplace_back(line[0], line[1]);
   for (std::size_t i = 1; i < table.size(); ++i) {
     const auto& cells = table[i];
@@ -178,7 +178,7 @@ void write_report(const std::vector<FidelityRow>& rows, const FidelityVerdict& v
   for (ReportCurve& curve : page.curves) {
     for (auto& [name, points] : curve.series) std::ranges::sort(points);
   }
-  skua::write_report(page, nullptr, nullptr, path);
+  skua::write_report(page, path);
 }
 
 }  // namespace skua::cli

@@ -7,12 +7,13 @@
 namespace skua {
 namespace {
 
-// What candidates take on one thread, about.
-constexpr double kPlacesPerSecond = 5e5;         // tasks times devices, the simulation of the plan included
-constexpr double kProgramPlacesPerSecond = 2e4;  // likewise, `linear`
-constexpr double kPairsPerSecond = 1e7;          // of the tasks of one micro-batch, `m_sct`
-// Of the budget, for each of those that go on as long as they may.
+// What candidates take on one thread, about: by places, which are tasks times devices.
+constexpr double kPlacesPerSecond = 1e6;         // list schedulers, the simulation of the plan included
+constexpr double kSquaredPlacesPerSecond = 5e6;  // `linear`
+constexpr double kSquaredTasksPerSecond = 1e7;   // `m_sct`, of the tasks of one micro-batch
+// Of the budget: for each of those that go on as long as they may, and what `linear` may take.
 constexpr double kShare = 0.05;
+constexpr double kLinearShare = 0.1;
 constexpr std::size_t kMostExactTasks = 12;
 constexpr double kNearBound = 1.01;  // a search begins where the best plan is further from the lower bound
 constexpr double kEqual = 1 + 1e-9;  // makespans that differ by less are sums of the same times in other orders
@@ -73,6 +74,10 @@ class Portfolio {
   std::vector<ScoredPlan> plans_;
 };
 
+// A portfolio: `single` on every kind of device, `data_parallel` on the k fastest, the list schedulers and pipelines;
+// then `convex`, `linear` where its program is small, `exact` where the graph is tiny; then, away from the lower bound,
+// both searches, which begin with all those plans. What is in it depends on the graph, the cluster and the budget
+// alone.
 class Auto final : public Policy {
  public:
   explicit Auto(double budget_seconds) : budget_seconds_(budget_seconds) {}
@@ -91,11 +96,12 @@ class Auto final : public Policy {
       portfolio.run();
       known = portfolio.known();
     }
-    if (known.empty()) return portfolio.best();
+    const double bound = lower_bound_seconds(costs);
+    if (known.empty() || known.front().seconds <= bound * kEqual) return portfolio.best();
     add_programs(portfolio, costs, model, known);
     portfolio.run();
     known = portfolio.known();
-    if (known.front().seconds > lower_bound_seconds(costs) * kNearBound) {
+    if (known.front().seconds > bound * kNearBound) {
       const double share = share_seconds();
       portfolio.add("genetic", share, [&] { return genetic_plan(costs, known, share); });
       portfolio.add("annealing", share, [&] { return annealing_plan(costs, known, share); });
@@ -139,15 +145,17 @@ class Auto final : public Policy {
     };
     for (const char* name : {"heft", "peft", "cpop", "etf", "m_etf", "greedy", "gpipe", "1f1b"}) add(name, 0);
     const auto part = static_cast<double>(graph.task_count()) / graph.micro_batches();
-    add("m_sct", part * part / kPairsPerSecond);
+    add("m_sct", part * part / kSquaredTasksPerSecond);
   }
 
   // Those that solve programs, and the best plan there is where it is quickly found.
   void add_programs(Portfolio& portfolio, const CostTable& costs, const CostModel& model,
                     const std::vector<ScoredPlan>& known) const {
     const double share = share_seconds();
-    portfolio.add("linear", places(costs) / kProgramPlacesPerSecond,
-                  [&, share] { return linear_plan(costs, known, share); });
+    const double linear = places(costs) * places(costs) / kSquaredPlacesPerSecond;
+    if (linear <= budget_seconds_ * kLinearShare) {
+      portfolio.add("linear", linear, [&, share] { return linear_plan(costs, known, share); });
+    }
     portfolio.add("convex", share + places(costs) / kPlacesPerSecond, [&, share] {
       return make_policy("convex", {"", share})->make_plan(costs.graph(), costs.cluster(), model);
     });

@@ -43,7 +43,8 @@ std::vector<PolicyInfo> builtin_policies() {
       {"exact", "the best plan there is, proved by branch and bound; for small graphs (Land, Doig 1960)",
        make_exact_policy},
       {"replay", "a plan file", make_replay_policy},
-      {"auto", "the best simulated plan of several policies, on as few devices as it takes", make_auto_policy},
+      {"auto", "the shortest simulated plan of the policies above, of equal ones that on the fewest devices",
+       make_auto_policy},
   };
 }
 

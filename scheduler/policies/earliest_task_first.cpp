@@ -5,10 +5,8 @@
 #include <algorithm>
 #include <limits>
 #include <queue>
-#include <set>
 #include <stdexcept>
 #include <tuple>
-#include <utility>
 
 #include "list_scheduling.h"
 #include "residents.h"
@@ -18,17 +16,49 @@
 namespace skua {
 namespace {
 
-// A task that is ready, and when a device could start it.
+// A task that is ready, and when a device could start it, or when its data are there.
 struct Pair {
-  double start = 0;
+  double seconds = 0;
   double rank = 0;
   TaskId task;
   DeviceId device;
 
   // Whether this one is placed after `other`.
   bool operator<(const Pair& other) const {
-    return std::tuple(other.start, -other.rank, other.task, other.device) < std::tuple(start, -rank, task, device);
+    return std::tuple(other.seconds, -other.rank, other.task, other.device) < std::tuple(seconds, -rank, task, device);
   }
+};
+
+// The tasks that are ready, as one device could start them one after another: of those whose data are there when the
+// device is free that of the highest rank, else that whose data come first. Data may come later than was known when a
+// task was added, never sooner.
+class Waiting {
+ public:
+  void add(const Pair& pair) { later_.push(pair); }
+  void pop() { now_.empty() ? later_.pop() : now_.pop(); }
+  // The first, with when its data are there; none: no task. `data_seconds(task)` is that time, negative where the task
+  // does not wait any more.
+  template <class DataSeconds>
+  [[nodiscard]] Pair first(double free_seconds, DataSeconds data_seconds) {
+    while (true) {
+      for (; !later_.empty() && later_.top().seconds <= free_seconds; later_.pop()) now_.push(at_once(later_.top()));
+      if (now_.empty() && later_.empty()) return {};
+      Pair pair = now_.empty() ? later_.top() : now_.top();
+      const double known = std::max(pair.seconds, free_seconds);
+      pair.seconds = data_seconds(pair.task);
+      if (pair.seconds >= 0 && pair.seconds <= known) return pair;
+      pop();
+      if (pair.seconds >= 0) later_.push(pair);
+    }
+  }
+
+ private:
+  static Pair at_once(Pair pair) {
+    pair.seconds = 0;
+    return pair;
+  }
+  std::priority_queue<Pair> later_;
+  std::priority_queue<Pair> now_;  // in the order of ranks
 };
 
 // Places the ready task and device that can start first, again and again.
@@ -43,9 +73,9 @@ class EarliestTaskFirst {
         arrivals_(costs, plan_),
         residents_(costs, rooms),
         free_(costs.cluster().device_count(), 0),
-        expected_(costs.cluster().device_count()),
-        delayed_(costs.cluster().device_count()),
-        latest_(graph_.task_count() * free_.size()),
+        expected_(free_.size()),
+        here_(free_.size()),
+        anywhere_(free_.size()),
         waits_(graph_.task_count()),
         placed_(graph_.task_count(), false) {}
 
@@ -55,53 +85,81 @@ class EarliestTaskFirst {
       waits_[i] = graph_.predecessors(id).size();
       if (waits_[i] == 0) add(id);
     }
-    while (!pairs_.empty()) {
-      Pair pair = pairs_.top();
-      pairs_.pop();
-      if (placed_[pair.task.index()] || pair.start != latest(pair) || !arrivals_.allows(pair.task, pair.device))
+    for (Choice choice = first(); choice.pair.task.valid(); choice = first()) {
+      const Pair& pair = choice.pair;
+      if (residents_.needed_bytes(pair.task, pair.device) <= residents_.free_bytes(pair.device)) {
+        place(pair.task, pair.device, pair.seconds);
         continue;
-      const double start = start_of(pair.task, pair.device);
-      if (start > pair.start) {
-        pair.start = start;
-        push(pair);
-        if (expected_[pair.device.index()].valid()) delayed_[pair.device.index()].insert(pair.task);
-      } else if (residents_.needed_bytes(pair.task, pair.device) > residents_.free_bytes(pair.device)) {
-        without_room_.push_back(pair);
-      } else {
-        place(pair.task, pair.device, start);
       }
+      if (choice.queue != nullptr) choice.queue->pop();
+      without_room_.push_back(choice);
     }
-    if (!without_room_.empty()) refuse(without_room_.front());
+    if (!without_room_.empty()) refuse(without_room_.front().pair);
     const auto left = std::find(placed_.begin(), placed_.end(), false);
     if (left != placed_.end()) refuse_without_device(costs_, TaskId(left - placed_.begin()));
     return std::move(plan_);
   }
 
  private:
-  // A device that waits for a favourite takes another task only once its inputs could be anywhere.
-  [[nodiscard]] double start_of(TaskId task, DeviceId device) const {
-    double start = std::max(free_[device.index()], arrivals_.ready_seconds(task, device));
-    const TaskId expected = expected_[device.index()];
-    if (!expected.valid() || expected == task) return start;
+  struct Choice {
+    Pair pair;                 // by start
+    Waiting* queue = nullptr;  // whose first it is; none: what a device expects
+  };
+  static DeviceId device_id(std::size_t d) { return DeviceId(static_cast<std::int64_t>(d)); }
+
+  // The pair that can start first, but for those without room.
+  [[nodiscard]] Choice first() {
+    Choice best;
     for (std::size_t d = 0; d < free_.size(); ++d) {
-      start = std::max(start, arrivals_.ready_seconds(task, DeviceId(static_cast<std::int64_t>(d))));
+      const auto consider = [&](Pair pair, Waiting* queue) {
+        if (!pair.task.valid()) return;
+        pair.seconds = std::max(pair.seconds, free_[d]);
+        if (!best.pair.task.valid() || best.pair < pair) best = {pair, queue};
+      };
+      const TaskId expected = expected_[d];
+      // A device that waits for a favourite takes another task only once its inputs could be anywhere.
+      Waiting& queue = expected.valid() ? anywhere_[d] : here_[d];
+      consider(queue.first(free_[d],
+                           [&](TaskId task) {
+                             if (placed_[task.index()] || !arrivals_.allows(task, device_id(d))) return -1.0;
+                             return expected.valid() ? ready_anywhere(task)
+                                                     : arrivals_.ready_seconds(task, device_id(d));
+                           }),
+               &queue);
+      if (expected.valid() && waits_[expected.index()] == 0 && arrivals_.allows(expected, device_id(d)) &&
+          has_room(expected, device_id(d))) {
+        consider(pair_of(expected, device_id(d)), nullptr);
+      }
     }
-    return start;
+    return best;
+  }
+
+  // By when the data are there.
+  [[nodiscard]] Pair pair_of(TaskId task, DeviceId device) const {
+    return {arrivals_.ready_seconds(task, device), ranks_[task.index()], task, device};
+  }
+  [[nodiscard]] double ready_anywhere(TaskId task) const {
+    double seconds = 0;
+    for (std::size_t d = 0; d < free_.size(); ++d) {
+      seconds = std::max(seconds, arrivals_.ready_seconds(task, device_id(d)));
+    }
+    return seconds;
+  }
+  [[nodiscard]] bool has_room(TaskId task, DeviceId device) const {
+    return std::none_of(without_room_.begin(), without_room_.end(),
+                        [&](const Choice& choice) { return choice.pair.task == task && choice.pair.device == device; });
   }
 
   void add(TaskId task) {
-    for (std::size_t d = 0; d < free_.size(); ++d) add(task, DeviceId(static_cast<std::int64_t>(d)));
+    const double anywhere = favourites_.empty() ? 0 : ready_anywhere(task);
+    for (std::size_t d = 0; d < free_.size(); ++d) {
+      if (!arrivals_.allows(task, device_id(d))) continue;
+      Pair pair = pair_of(task, device_id(d));
+      here_[d].add(pair);
+      pair.seconds = anywhere;
+      if (!favourites_.empty()) anywhere_[d].add(pair);
+    }
   }
-  void add(TaskId task, DeviceId device) {
-    if (!arrivals_.allows(task, device)) return;
-    const double start = std::max(free_[device.index()], arrivals_.ready_seconds(task, device));
-    push({start, ranks_[task.index()], task, device});
-  }
-  void push(const Pair& pair) {
-    latest(pair) = pair.start;
-    pairs_.push(pair);
-  }
-  double& latest(const Pair& pair) { return latest_[pair.task.index() * free_.size() + pair.device.index()]; }
 
   void place(TaskId task, DeviceId device, double start) {
     placed_[task.index()] = true;
@@ -112,15 +170,14 @@ class EarliestTaskFirst {
     for (TaskId next : graph_.successors(task)) {
       if (--waits_[next.index()] == 0) add(next);
     }
-    for (const Pair& again : without_room_) push(again);
+    for (Choice& choice : without_room_) {
+      choice.pair.seconds = 0;  // found out anew
+      if (choice.queue != nullptr) choice.queue->add(choice.pair);
+    }
     without_room_.clear();
     if (favourites_.empty()) return;
-    for (std::size_t d = 0; d < free_.size(); ++d) {
-      if (expected_[d] != task && d != device.index()) continue;
-      expected_[d] = {};
-      for (const TaskId other : std::exchange(delayed_[d], {})) {  // can start sooner now
-        if (!placed_[other.index()]) add(other, DeviceId(static_cast<std::int64_t>(d)));
-      }
+    for (TaskId& expected : expected_) {
+      if (expected == task) expected = {};
     }
     expected_[device.index()] = favourites_[task.index()];
   }
@@ -139,14 +196,13 @@ class EarliestTaskFirst {
   Plan plan_;
   Arrivals arrivals_;
   Residents residents_;
-  std::vector<double> free_;      // from when on, by device
-  std::vector<TaskId> expected_;  // by device: the favourite of what it ran last, not placed yet; invalid: none
-  std::vector<std::set<TaskId>> delayed_;  // by device: perhaps by what it expects
-  std::vector<double> latest_;             // by task and device: start of the pair that counts, of those that wait
+  std::vector<double> free_;       // from when on, by device
+  std::vector<TaskId> expected_;   // by device: the favourite of what it ran last, not placed yet; invalid: none
+  std::vector<Waiting> here_;      // by device: the tasks that are ready, by when their data are there
+  std::vector<Waiting> anywhere_;  // likewise, by when they could be in any memory; empty where nothing is expected
   std::vector<std::size_t> waits_;
   std::vector<bool> placed_;
-  std::priority_queue<Pair> pairs_;  // their starts may have grown since
-  std::vector<Pair> without_room_;
+  std::vector<Choice> without_room_;
 };
 
 // What the step needs of each memory, if all of them were large enough.
@@ -177,15 +233,13 @@ Plan earliest_task_first_in_memory(const CostTable& costs, const std::vector<Tas
   std::vector<double> rooms = capacities(costs.cluster());
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     Plan plan = EarliestTaskFirst(costs, rooms, favourites).run();
+    const Schedule schedule(costs.graph(), costs.cluster(), plan);
+    if (fits_in_memory(schedule, simulate(schedule, costs), plain_sizes(schedule))) return plan;
     const std::vector<double> needed = needed_bytes(plan, costs);
-    bool fits = true;
     for (std::size_t m = 0; m < rooms.size(); ++m) {
       const double capacity = costs.cluster().memories()[m].capacity_bytes;
-      if (needed[m] <= capacity) continue;
-      rooms[m] *= kMargin * capacity / needed[m];
-      fits = false;
+      if (needed[m] > capacity) rooms[m] *= kMargin * capacity / needed[m];
     }
-    if (fits) return plan;
   }
   throw std::invalid_argument(
       fmt::format("[policy] expected memories with room for the step, got none in {} attempts", kAttempts));

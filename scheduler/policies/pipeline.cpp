@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 
@@ -8,6 +9,48 @@ namespace skua {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// starts[k][b]: where the k-th stage begins, if the first k devices have the forward nodes before border b so that the
+// slowest stage or border takes least; the first of equal ones. `before`: work by device before each border.
+std::vector<std::vector<std::size_t>> stage_starts(const CostTable& costs, const std::vector<DeviceId>& devices,
+                                                   const std::vector<std::vector<double>>& before,
+                                                   const std::vector<double>& border_bytes) {
+  const Cluster& cluster = costs.cluster();
+  const std::size_t count = before.front().size() - 1;
+  // What it takes: it grows with b, and the work of the last stage falls with its start, so that the best start is near
+  // where the two meet.
+  std::vector<std::vector<double>> least(devices.size() + 1, std::vector<double>(count + 1, kInfinity));
+  std::vector<std::vector<std::size_t>> starts(devices.size() + 1, std::vector<std::size_t>(count + 1, 0));
+  least[0][0] = 0;
+  for (std::size_t k = 1; k <= devices.size(); ++k) {
+    for (std::size_t b = 0; b <= count; ++b) {
+      const auto work = [&](std::size_t start) { return before[k - 1][b] - before[k - 1][start]; };
+      const auto slowest = [&](std::size_t start) {
+        const double border = k > 1 && start < b && start > 0
+                                  ? cluster.copy_seconds(border_bytes[start], cluster.device(devices[k - 2]).memory,
+                                                         cluster.device(devices[k - 1]).memory)
+                                  : 0;
+        return std::max({least[k - 1][start], work(start), border});
+      };
+      std::size_t meeting = 0;
+      for (std::size_t far = b; meeting < far;) {
+        const std::size_t middle = (meeting + far) / 2;
+        least[k - 1][middle] < work(middle) ? meeting = middle + 1 : far = middle;
+      }
+      for (std::size_t start = meeting; start <= b && least[k - 1][start] < least[k][b]; ++start) {
+        if (slowest(start) >= least[k][b]) continue;
+        least[k][b] = slowest(start);
+        starts[k][b] = start;
+      }
+      for (std::size_t start = meeting; start-- > 0 && work(start) <= least[k][b];) {  // the first of equal ones
+        if (slowest(start) > least[k][b] || std::isinf(slowest(start))) continue;
+        least[k][b] = slowest(start);
+        starts[k][b] = start;
+      }
+    }
+  }
+  return starts;
+}
 
 // Runs of forward nodes on the devices in turn, so that the slowest stage or border between two takes least for one
 // micro-batch, forward and backward. By forward node its stage. The dynamic programme over borders is that of
@@ -22,7 +65,7 @@ std::vector<std::size_t> balanced_stages(const CostTable& costs, const Anchors& 
     step_seconds += costs.fastest_seconds(TaskId(static_cast<std::int64_t>(i)));
   }
   std::vector<std::vector<double>> before(devices.size(), std::vector<double>(count + 1, 0));  // work before a border
-  std::vector<double> border_bytes(count + 1, 0);
+  std::vector<double> border_bytes(count + 2, 0);  // until summed, what comes to it and goes at a border
   for (std::size_t i = 0; i < tasks.task_count(); ++i) {
     const TaskId id(static_cast<std::int64_t>(i));
     const Task& task = tasks.task(id);
@@ -38,31 +81,16 @@ std::vector<std::size_t> balanced_stages(const CostTable& costs, const Anchors& 
         const NodeId node = tasks.task(reader).node;
         if (node.valid() && graph.node(node).phase == Phase::kForward) last = std::max(last, anchors.of(node));
       }
-      for (std::size_t b = anchor + 1; b <= last; ++b) border_bytes[b] += tasks.datum(output).bytes;
+      if (last == anchor) continue;
+      border_bytes[anchor + 1] += tasks.datum(output).bytes;  // whole numbers: sums of them are exact
+      border_bytes[last + 1] -= tasks.datum(output).bytes;
     }
   }
+  for (std::size_t b = 1; b <= count; ++b) border_bytes[b] += border_bytes[b - 1];
   for (auto& work : before) {
     for (std::size_t b = 1; b <= count; ++b) work[b] += work[b - 1];
   }
-  // least[k][b]: of the first k devices on the forward nodes before border b.
-  std::vector<std::vector<double>> least(devices.size() + 1, std::vector<double>(count + 1, kInfinity));
-  std::vector<std::vector<std::size_t>> starts(devices.size() + 1, std::vector<std::size_t>(count + 1, 0));
-  least[0][0] = 0;
-  for (std::size_t k = 1; k <= devices.size(); ++k) {
-    for (std::size_t b = 0; b <= count; ++b) {
-      for (std::size_t start = 0; start <= b; ++start) {
-        const double border =
-            k > 1 && start < b && start > 0
-                ? costs.cluster().copy_seconds(border_bytes[start], costs.cluster().device(devices[k - 2]).memory,
-                                               costs.cluster().device(devices[k - 1]).memory)
-                : 0;
-        const double slowest = std::max({least[k - 1][start], before[k - 1][b] - before[k - 1][start], border});
-        if (slowest >= least[k][b]) continue;
-        least[k][b] = slowest;
-        starts[k][b] = start;
-      }
-    }
-  }
+  const auto starts = stage_starts(costs, devices, before, border_bytes);
   std::vector<std::size_t> stages(count);
   std::size_t end = count;
   for (std::size_t k = devices.size(); k > 0; --k) {

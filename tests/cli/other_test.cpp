@@ -6,7 +6,7 @@ namespace {
 
 TEST(Command, EverySubcommandExplainsItself) {
   for (const char* name : {"", "devices", "policies", "train", "plan", "simulate", "schedule", "bench", "bench speedup",
-                           "bench fidelity", "bench policies"}) {
+                           "bench fidelity", "bench policies", "bench planning"}) {
     const Outcome outcome = skua(std::string(name) + " --help");
     EXPECT_EQ(outcome.status, 0) << name;
     EXPECT_NE(outcome.out.find("--help"), std::string::npos) << name;

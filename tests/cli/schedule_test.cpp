@@ -1,5 +1,9 @@
-// skua schedule and skua bench policies, from the outside.
+// skua schedule, bench policies and bench planning, from the outside.
 #include <fstream>
+
+#include <map>
+#include <regex>
+#include <set>
 
 #include "cli/command.h"
 
@@ -86,10 +90,50 @@ TEST(BenchPolicies, GivesATableOfSimulatedSteps) {
   }
   const std::string csv = content_of(folder / "t.csv");
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 7);
-  EXPECT_NE(content_of(folder / "t.html").find("Speed-up of mnist_cnn, simulated"), std::string::npos);
+  const std::string page = content_of(folder / "t.html");
+  EXPECT_NE(page.find("<h2>Speed-up of mnist_cnn on cpu, simulated</h2>"), std::string::npos);
+  EXPECT_NE(page.find("<h2>mnist_cnn on cpu:1: single, 2 micro-batches, "), std::string::npos);
+  EXPECT_NE(page.find("<h2>mnist_cnn on cpu:2: heft, 2 micro-batches, "), std::string::npos);
+  EXPECT_NE(page.find("<td>mnist_cnn</td><td>cpu:2</td><td>1f1b</td><td>2</td>"), std::string::npos);
   expect_refused("bench policies --models nope", {"'nope'"});
   expect_refused("bench policies --clusters nope", {"nope"});
   expect_refused("bench policies --policies nope", {"'nope'"});
+}
+
+// Every policy there is, told apart in the key as in the drawing.
+TEST(BenchPolicies, TheKeyShowsEveryCurveInItsOwnWay) {
+  const Folder folder("bench_policies_key");
+  const nlohmann::json table = skua(
+                                   "bench policies --models mlp --clusters cpu:1 --micro-batches 1 --plan-seconds 0.01 "
+                                   "--json --report " +
+                                   folder / "t.html")
+                                   .json();
+  const std::string page = content_of(folder / "t.html");
+  const std::regex in_key("<path class=\"curve\" style=\"([^\"]*)\" d=\"M0 6H44\"/></svg>([a-z0-9_]+)</span>");
+  std::map<std::string, std::string> styles;  // by policy
+  for (std::sregex_iterator match(page.begin(), page.end(), in_key), end; match != end; ++match) {
+    styles[(*match)[2]] = (*match)[1];
+  }
+  std::set<std::string> different;
+  for (const auto& [policy, style] : styles) {
+    different.insert(style);
+    EXPECT_NE(page.find("style=\"" + style + "\" d=\"M"), std::string::npos) << policy;
+  }
+  EXPECT_EQ(styles.size(), table.at("results").size());
+  EXPECT_EQ(different.size(), styles.size());
+}
+
+TEST(BenchPlanning, GivesSecondsBySizeAndPolicy) {
+  const nlohmann::json table = skua("bench planning --sizes 30,60 --policies single,heft --devices 3 --json").json();
+  ASSERT_EQ(table.at("results").size(), 4U);
+  for (const auto& row : table.at("results")) {
+    EXPECT_GT(row.at("planning_seconds"), 0);
+    EXPECT_GE(row.at("makespan_seconds").get<double>(), row.at("lower_bound").get<double>() * 0.999999);
+  }
+  EXPECT_EQ(table.at("results")[2].at("tasks"), 60);
+  EXPECT_EQ(table.at("results")[3].at("policy"), "heft");
+  expect_refused("bench planning --policies nope", {"'nope'"});
+  expect_refused("bench planning --sizes 0", {"--sizes", "'0'"});
 }
 
 }  // namespace

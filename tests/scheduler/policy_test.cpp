@@ -54,9 +54,8 @@ TEST(Policies, AutoIsNoWorseThanAnyOther) {
     const Plan automatic = plan_with("auto", graph, cluster, CostModel(), {"", 0.2});
     EXPECT_EQ(automatic, plan_with("auto", graph, cluster, CostModel(), {"", 0.2}));
     for (const char* name : {"single", "data_parallel", "heft", "cpop", "peft", "etf", "greedy"}) {
-      // What was refused was less than 0.1 % better than the best so far, which can only have become better.
-      EXPECT_LE(automatic.predicted_seconds * 0.999,
-                plan_with(name, graph, cluster, CostModel()).predicted_seconds * (1 + 1e-12))
+      EXPECT_LE(automatic.predicted_seconds,
+                plan_with(name, graph, cluster, CostModel()).predicted_seconds * (1 + 1e-9))
           << name << ", attempt " << attempt;
     }
   }
@@ -90,9 +89,9 @@ TEST(Policies, AutoKeepsToTheMemory) {
                     {kHostMemory, MemoryId(2), 1e9, 1e-7},
                     {MemoryId(2), kHostMemory, 1e9, 1e-7}});
   };
-  EXPECT_NE(plan_with("auto", graph, cluster_with(1e9), CostModel()).policy, "auto (single)");
+  EXPECT_NE(plan_with("auto", graph, cluster_with(1e9), CostModel(), {"", 1}).policy, "auto (single)");
   // The first device has no room for anything.
-  for (const Placement& placement : plan_with("auto", graph, cluster_with(64), CostModel()).placements) {
+  for (const Placement& placement : plan_with("auto", graph, cluster_with(64), CostModel(), {"", 1}).placements) {
     EXPECT_EQ(placement.device, DeviceId(1));
   }
 }
