@@ -190,10 +190,10 @@ Plan plan_step(const Model& model, const CompileOptions& options, std::int64_t b
     (void)make_policy(options.policy, policy);  // says what is wrong where there is no plan file
     return load_plan(options.plan_file);
   }
-  const auto most = static_cast<std::int64_t>(4 * cluster.device_count());
+  const std::int64_t most = std::min(batch_size, static_cast<std::int64_t>(4 * cluster.device_count()));
   std::vector<std::unique_ptr<TaskGraph>> graphs;
   std::vector<const TaskGraph*> pointers;
-  for (int count = 1; count <= std::min(batch_size, most); ++count) {
+  for (int count = 1; count == 1 || count <= most; ++count) {  // a batch of none is refused by the first graph
     if (batch_size % count != 0) continue;
     graphs.push_back(
         std::make_unique<TaskGraph>(model.training_graph(batch_size, count, options), count, options.constraints));

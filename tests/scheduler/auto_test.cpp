@@ -6,7 +6,6 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 
 #include "graph/small_graphs.h"
@@ -185,21 +184,6 @@ TEST(PlanBestOf, GivesThePlanOfLeastMakespan) {
       }
     }
   }
-}
-
-TEST(PlanBestOf, SpendsOneBudgetOnAllCounts) {
-  static std::mutex mutex;
-  static double spent = 0;
-  static std::size_t plans = 0;
-  register_policy({"spender", "for this test", [](const PolicyOptions& options) {
-                     const std::lock_guard lock(mutex);
-                     spent += options.plan_seconds;
-                     ++plans;
-                     return make_policy("heft");
-                   }});
-  (void)plan_best_of(Counts(training_graph(sgd(0))).pointers(), "spender", make_cluster("cpu:2"), CostModel(), {"", 8});
-  EXPECT_NEAR(spent, 8, 1e-9);
-  EXPECT_EQ(plans, 6U + 3 + 1);
 }
 
 // One operator on a megabyte is sooner done than five on four kilobytes each, but does not fit.

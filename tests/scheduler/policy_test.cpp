@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <set>
 
 #include "graph/small_graphs.h"
@@ -252,6 +253,25 @@ TEST(Policies, TheRegistryTakesNewOnesAndNamesWhatItKnows) {
               register_policy({"heft", "", nullptr});
             }),
             "[policy heft] expected a new name, got a known one");
+}
+
+TEST(Policies, OneBudgetIsSpentOnAllMicroBatchCounts) {
+  static std::mutex mutex;
+  static double spent = 0;
+  static std::size_t plans = 0;
+  register_policy({"spender", "for this test", [](const PolicyOptions& options) {
+                     const std::lock_guard lock(mutex);
+                     spent += options.plan_seconds;
+                     ++plans;
+                     return make_policy("heft");
+                   }});
+  std::vector<TaskGraph> graphs;
+  for (int count = 1; count <= 6; ++count) graphs.emplace_back(training_graph(sgd(0)), count);
+  std::vector<const TaskGraph*> pointers;
+  for (const TaskGraph& graph : graphs) pointers.push_back(&graph);
+  (void)plan_best_of(pointers, "spender", make_cluster("cpu:2"), CostModel(), {"", 8});
+  EXPECT_NEAR(spent, 8, 1e-9);
+  EXPECT_EQ(plans, 6U + 3 + 1);
 }
 
 }  // namespace
