@@ -136,5 +136,54 @@ TEST(BenchPlanning, GivesSecondsBySizeAndPolicy) {
   expect_refused("bench planning --sizes 0", {"--sizes", "'0'"});
 }
 
+TEST(ConstraintsOption, IsKeptToByPlansTrainingAndSchedules) {
+  const Folder folder("constraints");
+  const std::string file = folder.write("c.json", R"({"pins": [{"layer": "dense2", "devices": ["cpu:1"]}],
+    "limits": [{"device": "cpu:0", "busySeconds": 0.5}]})");
+  const nlohmann::json plan =
+      skua(
+          "plan mnist_cnn --cluster cpu:2 --micro-batches 2 --policy data_parallel --placements --json --constraints " +
+          file)
+          .json();
+  int pinned = 0;
+  for (const auto& placement : plan.at("placements")) {
+    const std::string task = placement.at("task");
+    if (task.rfind("dense2.", 0) != 0 && task.rfind("dense2 ", 0) != 0) continue;
+    EXPECT_EQ(placement.at("device"), "cpu:1") << task;
+    ++pinned;
+  }
+  EXPECT_GE(pinned, 6);  // forward and backward for each micro-batch, and two updates
+  const std::string train = "train mnist_cnn --devices cpu:2 --steps 3 --micro-batches 2 --stealing random --json ";
+  const nlohmann::json free = skua(train).json();
+  const nlohmann::json kept = skua(train + "--constraints " + file).json();
+  EXPECT_EQ(kept.at("weights_sha256"), free.at("weights_sha256"));
+
+  const std::string graph = folder.write("g.stg", "2\n0 3 0\n1 4 0\n");
+  const std::string together = folder.write("t.json", R"({"colocations": [{"layers": ["0", "1"]}]})");
+  EXPECT_NEAR(skua("schedule " + graph + " --json").json().at("makespan_seconds"), 4, 1e-6);
+  EXPECT_NEAR(skua("schedule " + graph + " --json --constraints " + together).json().at("makespan_seconds"), 7, 1e-6);
+}
+
+TEST(ConstraintsOption, IsRefusedInOneLineWhereItCannotBeKept) {
+  const Folder folder("refused");
+  const auto refused = [&](const std::string& constraints, const std::vector<std::string>& parts) {
+    const std::string file = folder.write("c.json", constraints);
+    for (const char* command : {"plan mnist_cnn --cluster cpu:2", "train mnist_cnn --devices cpu:2 --steps 1"}) {
+      expect_refused(std::string(command) + " --policy heft --micro-batches 2 --constraints " + file, parts);
+    }
+  };
+  refused(R"({"pins": [{"layer": "denze2", "devices": ["cpu:1"]}]})", {"[pin]", "expected a layer", "'denze2'"});
+  refused(R"({"pins": [{"layer": "dense2", "devices": ["cuda:0"]}]})", {"[pin dense2]", "'cuda:0'"});
+  refused(R"({"deadlines": [{"layer": "dense2", "seconds": 1e-9}]})",
+          {"[policy heft]", "dense2", "to end within 1e-09 s"});
+  refused(R"({"limits": [{"device": "cpu:0", "busySeconds": 1e-9}, {"device": "cpu:1", "busySeconds": 1e-9}]})",
+          {"expected a device of cpu:2"});
+  refused(R"({"pins": 3})", {"expected constraints in JSON"});
+  expect_refused("plan mnist_cnn --constraints " + folder / "none.json", {"none.json"});
+  const std::string graph = folder.write("g.stg", "2\n0 3 0\n1 4 0\n");
+  const std::string pins = folder.write("p.json", R"({"pins": [{"layer": "0", "devices": ["device:0"]}]})");
+  expect_refused("schedule " + graph + " --objective max-load --constraints " + pins, {"limits of memory"});
+}
+
 }  // namespace
 }  // namespace skua::test
