@@ -14,7 +14,8 @@ namespace {
 
 // Terms of a program times steps of the simplex method, about; less in branch and cut, which has more to do.
 constexpr double kTermsPerSecond = 1e8;
-constexpr double kCutTermsPerSecond = 1e7;
+constexpr double kCutTermsPerSecond = 5e6;
+constexpr double kLeastCutTerms = 5e6;  // programs that usually take no more are always solved
 
 double solver_limit(double limit) {
   return std::isinf(limit) ? (limit > 0 ? COIN_DBL_MAX : -COIN_DBL_MAX) : limit;
@@ -65,9 +66,12 @@ void LinearProgram::load(Solver& solver) const {
   solver.loadProblem(matrix, least_.data(), most_.data(), costs_.data(), row_least_.data(), row_most_.data());
 }
 
+double LinearProgram::usual_steps() const {
+  return 3.0 * (row_count() + variable_count());
+}
+
 int LinearProgram::steps(double work) const {
-  const double usual = 3.0 * (row_count() + variable_count());
-  return static_cast<int>(std::clamp(work / static_cast<double>(factors_.size() + 1), usual, 1e9));
+  return static_cast<int>(std::clamp(work / static_cast<double>(factors_.size() + 1), usual_steps(), 1e9));
 }
 
 LinearProgram::Solution LinearProgram::relax(double budget_seconds) const {
@@ -85,6 +89,8 @@ LinearProgram::Solution LinearProgram::relax(double budget_seconds) const {
 }
 
 LinearProgram::Solution LinearProgram::solve(double budget_seconds) const {
+  const double work = std::max(budget_seconds * kCutTermsPerSecond, kLeastCutTerms);
+  if (usual_steps() * static_cast<double>(factors_.size() + 1) > work) return {};
   OsiClpSolverInterface solver;
   solver.messageHandler()->setLogLevel(0);
   load(solver);
@@ -92,7 +98,7 @@ LinearProgram::Solution LinearProgram::solve(double budget_seconds) const {
   CbcModel model(solver);
   model.setLogLevel(0);
   model.solver()->messageHandler()->setLogLevel(0);
-  const IterationLimit limit(steps(budget_seconds * kCutTermsPerSecond));
+  const IterationLimit limit(steps(work));
   model.passInEventHandler(&limit);
   CbcStrategyDefault strategy;
   model.setStrategy(strategy);

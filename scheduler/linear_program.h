@@ -32,13 +32,15 @@ class LinearProgram {
 
   // Without regard for integers. No solution and no bound where the budget is too small.
   [[nodiscard]] Solution relax(double budget_seconds) const;
-  // The best solution that branch and cut finds, in all its nodes together.
+  // The best solution that branch and cut finds, in all its nodes together; none, and no bound, where the budget is too
+  // small for the first of them.
   [[nodiscard]] Solution solve(double budget_seconds) const;
 
   [[nodiscard]] int variable_count() const { return static_cast<int>(costs_.size()); }
   [[nodiscard]] int row_count() const { return static_cast<int>(row_least_.size()); }
 
  private:
+  [[nodiscard]] double usual_steps() const;
   [[nodiscard]] int steps(double work) const;
   template <class Solver>
   void load(Solver& solver) const;
