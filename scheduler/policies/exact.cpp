@@ -209,7 +209,8 @@ Plan exact_plan(const CostTable& costs, const std::vector<ScoredPlan>& known, do
   Search search(costs, budget_seconds * kVisitsPerSecond);
   search.run(best, least);
   if (search.best().placements.empty()) {
-    throw std::invalid_argument("[policy exact] expected a plan that fits in memory and keeps to the constraints, found none");
+    throw std::invalid_argument(
+        "[policy exact] expected a plan that fits in memory and keeps to the constraints, found none");
   }
   // Copies that wait for each other can make the relaxation's optimum worse than where the search began.
   if (least > seconds_if_it_fits(search.best(), costs)) best = search.best();

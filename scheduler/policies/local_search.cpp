@@ -57,7 +57,9 @@ std::vector<ScoredPlan> SearchSpace::beginnings(std::vector<ScoredPlan> plans) {
     scored.seconds = fits(scored.plan) ? seconds(scored.plan) : std::numeric_limits<double>::infinity();
   }
   plans = best_first(std::move(plans));
-  if (plans.empty()) throw std::invalid_argument("[policy] expected a plan to begin with that fits in memory and keeps to the constraints, found none");
+  if (plans.empty())
+    throw std::invalid_argument(
+        "[policy] expected a plan to begin with that fits in memory and keeps to the constraints, found none");
   return plans;
 }
 

@@ -19,10 +19,11 @@ inline bool is_small(const TimedGraph& graph, const Cluster& cluster) {
 
 inline void plan_all_ways(const TimedGraph& graph, const Cluster& cluster) {
   attempt([&] {
-    const TimedProblem problem(graph, cluster);
-    const TaskGraph tasks(problem.graph, 1);
+    const Cluster limited = with_limits(cluster, graph.constraints);
+    const TimedProblem problem(graph, limited);
+    const TaskGraph tasks(problem.graph, 1, problem.constraints);
     require(tasks.task_count() == graph.tasks.size(), "a task each");
-    const Plan plan = plan_with("heft", tasks, cluster, problem.costs);
+    const Plan plan = plan_with("heft", tasks, limited, problem.costs);
     require(plan.lower_bound_seconds <= plan.predicted_seconds * (1 + kRounding), "no plan below the bound");
   });
   attempt([&] {

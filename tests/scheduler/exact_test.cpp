@@ -88,7 +88,7 @@ TEST(Exact, BoundsEveryPolicyWhereCopiesWaitForEachOther) {
     EXPECT_LE(exact.lower_bound_seconds, exact.predicted_seconds * (1 + 1e-9));
     if (exact.lower_bound_seconds > exact.predicted_seconds * (1 - 1e-9)) ++tight;
     for (const char* name : {"single", "round_robin", "greedy", "heft", "cpop", "peft", "etf", "auto"}) {
-      const Plan plan = plan_with(name, tasks, cluster, model);
+      const Plan plan = plan_with(name, tasks, cluster, model, {"", 0.1});
       EXPECT_GE(plan.predicted_seconds, exact.lower_bound_seconds * (1 - 1e-9)) << name << ", trial " << trials;
     }
   }
