@@ -278,6 +278,33 @@ TEST(Constraints, EveryPolicyKeepsToThemOrSaysWhyNot) {
   for (const auto& [name, count] : served) EXPECT_LE(count, served["auto"]) << name;
 }
 
+// Policies that know nothing of constraints are put right.
+TEST(Constraints, AreServedByPoliciesThatDoNotKnowThem) {
+  const TaskGraph graph(training_graph(sgd(0)), 4,
+                        {.pins = {{"pool1", {"cpu:1"}}}, .colocations = {{{"conv1", "relu2", "fc"}}}});
+  const Cluster cluster = make_cluster("cpu:3");
+  for (const char* name : {"single", "round_robin", "data_parallel", "gpipe", "1f1b", "annealing", "genetic"}) {
+    SCOPED_TRACE(name);
+    expect_kept(graph, cluster, CostModel(), plan_with(name, graph, cluster, CostModel(), {"", 0.02}));
+  }
+}
+
+// In its own order a (2 s) comes before z (1 s), which is due after 1.5 s.
+TEST(Constraints, WhatIsDueComesFirstWhereItWouldBeLate) {
+  TimedGraph timed;
+  timed.tasks = {{"a", {{"device", 2}}}, {"z", {{"device", 1}}}};
+  const Cluster cluster = timed_cluster(1);
+  const TimedProblem problem(timed, cluster);
+  const auto first = [&](double deadline) {
+    const TaskGraph tasks(problem.graph, 1, {.deadlines = {{"z", deadline}}});
+    const Plan plan = plan_with("single", tasks, cluster, problem.costs);
+    return plan.placements[0].priority > plan.placements[1].priority ? "a" : "z";
+  };
+  EXPECT_STREQ(first(1.5), "z");
+  EXPECT_STREQ(first(3), "a");
+  EXPECT_THROW((void)first(0.9), std::invalid_argument);
+}
+
 // A small graph with a pin, a colocation, a deadline and a limit on random tasks.
 struct Demanding {
   explicit Demanding(Random& random) {
