@@ -15,7 +15,6 @@ namespace skua {
 //   ReadyEntry entry(StepTaskId) const, LaneId lane_of(StepTaskId) const, bool is_parallel(LaneId) const
 //   void for_each_successor(StepTaskId, Action) const
 //   void start(const ReadyEntry&, LaneId): calls begin
-//   double wake_seconds(LaneId) const: how late a lane begins that was idle until then
 //   void start_thefts(): what lanes that found nothing of their own start besides
 template <class Step>
 class EventLoop {
@@ -33,7 +32,8 @@ class EventLoop {
     bool operator>(const Event& other) const { return time != other.time ? time > other.time : task > other.task; }
   };
 
-  explicit EventLoop(std::size_t lanes) : lanes_(lanes) {}
+  // One lane for each device and further ones for copy engines. Keeps the costs, which must outlive it.
+  EventLoop(const CostTable& costs, std::size_t lanes) : costs_(costs), lanes_(lanes) {}
 
   void make_ready(StepTaskId id) {
     const LaneId lane = step().lane_of(id);
@@ -54,7 +54,7 @@ class EventLoop {
   // `expected` and `actual` are seconds. Returns when the task begins.
   double begin(StepTaskId id, LaneId lane_id, double expected, double actual) {
     LaneState& lane = lanes_[lane_id.index()];
-    const double start = lane.free_since == now_ ? now_ : now_ + step().wake_seconds(lane_id);
+    const double start = lane.free_since == now_ ? now_ : now_ + wake_seconds(lane_id);
     lane.expected_finish = start + expected;
     go_on(id, lane_id, start + actual);
     return start;
@@ -77,12 +77,17 @@ class EventLoop {
     std::push_heap(events_.begin(), events_.end(), std::greater<>());
   }
 
+  const CostTable& costs_;
   std::vector<LaneState> lanes_;
   std::vector<int> pending_;  // by task: predecessors that are not done
   double now_ = 0;
   std::size_t done_ = 0;
 
  private:
+  // How late a lane begins that was idle; copy engines do not sleep.
+  [[nodiscard]] double wake_seconds(LaneId lane) const {
+    return lane.index() < costs_.cluster().device_count() ? costs_.wake_seconds(DeviceId(lane.value)) : 0;
+  }
   Step& step() { return static_cast<Step&>(*this); }
 
   Event pop_event() {

@@ -11,7 +11,7 @@ namespace {
 class Simulation : private EventLoop<Simulation> {
  public:
   Simulation(const Schedule& schedule, const CostTable& costs, const SimulationOptions& options)
-      : EventLoop(schedule.lanes().size()), schedule_(schedule), costs_(costs), options_(options) {
+      : EventLoop(costs, schedule.lanes().size()), schedule_(schedule), options_(options) {
     slowdown_.assign(schedule.device_lane_count(), 1.0);
     for (const Straggler& straggler : options.stragglers) slowdown_.at(straggler.device.index()) *= straggler.factor;
     pending_.resize(schedule.task_count());
@@ -42,11 +42,6 @@ class Simulation : private EventLoop<Simulation> {
   template <class Action>
   void for_each_successor(StepTaskId id, Action action) const {
     for (const StepTaskId successor : schedule_.successors(id)) action(successor);
-  }
-
-  // Copy engines do not sleep.
-  [[nodiscard]] double wake_seconds(LaneId lane) const {
-    return lane.index() < schedule_.device_lane_count() ? costs_.wake_seconds(DeviceId(lane.value)) : 0;
   }
 
   void start(const ReadyEntry& entry, LaneId lane) { start(entry, lane, nullptr); }
@@ -112,7 +107,6 @@ class Simulation : private EventLoop<Simulation> {
   }
 
   const Schedule& schedule_;
-  const CostTable& costs_;
   const SimulationOptions& options_;
   std::vector<double> slowdown_;
   Random draws_{options_.seed, std::uint64_t{1} << 60};

@@ -36,13 +36,10 @@ void add_stealing_option(CLI::App& command, std::string& stealing) {
       ->capture_default_str();
 }
 
-void add_constraints_option(CLI::App& command, std::string& file) {
-  command.add_option("--constraints", file,
-                     "Where layers run, by when, what first, and limits of devices: a file (docs/constraints.md)");
-}
-
-Constraints constraints_of(const std::string& file) {
-  return file.empty() ? Constraints() : load_constraints(file);
+void add_constraints_option(CLI::App& command, std::optional<Constraints>& constraints) {
+  command.add_option_function<std::string>(
+      "--constraints", [&constraints](const std::string& file) { constraints = load_constraints(file); },
+      "Where layers run, by when, what first, and limits of devices: a file (docs/constraints.md)");
 }
 
 void add_batch_options(CLI::App& command, std::optional<std::int64_t>& batch, std::string& micro_batches) {

@@ -32,7 +32,7 @@ void add_json_option(CLI::App& command, bool& json);
 void add_model_argument(CLI::App& command, std::string& model);
 void add_policy_options(CLI::App& command, std::string& policy, double& plan_seconds);
 void add_stealing_option(CLI::App& command, std::string& stealing);
-void add_constraints_option(CLI::App& command, std::string& file);
+void add_constraints_option(CLI::App& command, std::optional<Constraints>& constraints);  // those of a file
 void add_batch_options(CLI::App& command, std::optional<std::int64_t>& batch, std::string& micro_batches);
 void add_device_counts_option(CLI::App& command, std::vector<int>& counts);
 void add_list_option(CLI::App& command, const std::string& name, std::vector<std::string>& values,
@@ -42,8 +42,6 @@ void add_list_option(CLI::App& command, const std::string& name, std::vector<std
 // All policies but replay where `names` is empty. Throws std::invalid_argument where a name is no policy's.
 [[nodiscard]] std::vector<std::string> policies_or_all(std::vector<std::string> names);
 
-// Those of the file; none where no file is named.
-[[nodiscard]] Constraints constraints_of(const std::string& file);
 // The number that all of `text` is; none where it is no number.
 [[nodiscard]] std::optional<double> number_of(std::string_view text);
 // "auto" is 0. Throws std::invalid_argument where it is no number of 1 or more.

@@ -30,7 +30,7 @@ nlohmann::json peak_bytes_json(const MemoryPlan& memory, const Cluster& cluster)
 }
 
 PlannedStep::PlannedStep(const PlanRequest& request)
-    : PlannedStep(request, with_limits(make_cluster(request.cluster), constraints_of(request.constraints))) {}
+    : PlannedStep(request, with_limits(make_cluster(request.cluster), request.constraints.value_or(Constraints()))) {}
 
 PlannedStep::PlannedStep(const PlanRequest& request, Cluster cluster)
     : request_(request), cluster_(std::move(cluster)) {
@@ -43,7 +43,7 @@ PlannedStep::PlannedStep(const PlanRequest& request, Cluster cluster)
   options.policy = request_.policy;
   options.plan_file = request_.plan_file;
   options.plan_seconds = request_.plan_seconds;
-  options.constraints = constraints_of(request_.constraints);
+  options.constraints = request_.constraints.value_or(Constraints());
   const auto start = std::chrono::steady_clock::now();
   const int micro_batches = micro_batches_of(request_.micro_batches);
   if (micro_batches == 0) plan_ = plan_step(model, options, batch, cluster_, model_costs_);

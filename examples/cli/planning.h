@@ -20,7 +20,7 @@ struct PlanRequest {
   std::optional<std::int64_t> batch;  // otherwise the model's
   std::string micro_batches = "auto";
   std::string profile;
-  std::string constraints;  // a file
+  std::optional<Constraints> constraints;
 };
 
 // How far `value` is above `bound`, but for rounding.

@@ -21,7 +21,7 @@ struct ScheduleOptions {
   std::string policy = "auto";
   double plan_seconds = 10;
   std::string objective = "makespan";
-  std::string constraints;
+  std::optional<Constraints> constraints;
   std::string out;
   std::string gantt;
   bool placements = false;
@@ -120,7 +120,7 @@ void schedule_file(const ScheduleOptions& options) {
   expect_writable("--out", options.out);
   expect_writable("--gantt", options.gantt);
   TimedGraph timed = load_timed_graph(options.file);
-  if (!options.constraints.empty()) timed.constraints = load_constraints(options.constraints);
+  if (options.constraints) timed.constraints = *options.constraints;
   const bool makespan = options.objective == "makespan";
   const bool busy_limits = std::any_of(timed.constraints.limits.begin(), timed.constraints.limits.end(),
                                        [](const auto& limit) { return limit.busy_seconds.has_value(); });

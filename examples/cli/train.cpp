@@ -27,7 +27,7 @@ struct Options {
   std::optional<double> learning_rate;
   std::string plan_file;
   std::string profile;
-  std::string constraints;
+  std::optional<Constraints> constraints;
   std::string checkpoint;
   bool resume = false;
   std::string trace;
@@ -207,7 +207,7 @@ void train(Options options, const CLI::App& command) {
   compile.micro_batches = micro_batches_of(options.micro_batches);
   compile.seed = options.seed;
   compile.profile_file = options.profile;
-  compile.constraints = constraints_of(options.constraints);
+  compile.constraints = options.constraints.value_or(Constraints());
   model.compile(compile);
   if (options.resume) model.load_checkpoint(options.checkpoint);
   const models::Data made = recipe.data(options.data);

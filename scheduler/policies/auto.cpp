@@ -143,7 +143,7 @@ class Auto final : public Policy {
           name, seconds + program_seconds,
           [&, name] { return make_policy(name)->make_plan(graph, costs.cluster(), model); }, always);
     };
-    for (const char* name : {"heft", "peft", "cpop", "etf", "m_etf", "greedy", "gpipe", "1f1b"}) add(name, 0);
+    for (const char* name : kQuickPolicies) add(name, 0);
     const auto part = static_cast<double>(graph.task_count()) / graph.micro_batches();
     add("m_sct", part * part / kSquaredTasksPerSecond);
   }

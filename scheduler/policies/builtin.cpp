@@ -140,11 +140,13 @@ void refuse_without_device(const CostTable& costs, TaskId task) {
 
 std::vector<ScoredPlan> plans_that_fit(const CostTable& costs, const CostModel& model) {
   std::vector<Candidate> candidates;
-  for (const char* name :
-       {"single", "data_parallel", "heft", "peft", "cpop", "etf", "m_etf", "greedy", "gpipe", "1f1b"}) {
+  const auto add = [&](const char* name) {
     candidates.push_back(
         {name, [&, name] { return make_policy(name)->make_plan(costs.graph(), costs.cluster(), model); }});
-  }
+  };
+  add("single");
+  add("data_parallel");
+  for (const char* name : kQuickPolicies) add(name);
   return best_first(make_plans(costs, candidates));
 }
 

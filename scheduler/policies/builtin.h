@@ -1,6 +1,7 @@
 // What the built-in policies share, and their list.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <limits>
 #include <string>
@@ -67,7 +68,9 @@ struct Candidate {
 [[nodiscard]] std::vector<ScoredPlan> make_plans(const CostTable& costs, const std::vector<Candidate>& candidates);
 // Those that fit in memory, the best first, in their order among equals.
 [[nodiscard]] std::vector<ScoredPlan> best_first(std::vector<ScoredPlan> plans);
-// best_first of the policies that neither search nor solve programs.
+// Policies that place tasks one after another, or layers in stages: no searches, no programs to solve.
+inline constexpr std::array kQuickPolicies{"heft", "peft", "cpop", "etf", "m_etf", "greedy", "gpipe", "1f1b"};
+// best_first of `single`, `data_parallel` and those.
 [[nodiscard]] std::vector<ScoredPlan> plans_that_fit(const CostTable& costs, const CostModel& model);
 
 // What policies make of the plans of others: plans_that_fit, and any more, the best first.

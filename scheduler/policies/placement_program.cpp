@@ -5,6 +5,7 @@
 #include <map>
 
 #include "anchors.h"
+#include "scheduler/schedule_rules.h"
 #include "twins.h"
 
 namespace skua {
@@ -53,14 +54,8 @@ std::vector<std::size_t> coarse_units(const CostTable& costs, std::size_t most) 
 }  // namespace
 
 TaskId owner_of(const TaskGraph& graph, DatumId id) {
-  const Datum& datum = graph.datum(id);
-  if (datum.producer.valid()) return datum.producer;
-  if (graph.graph().value(datum.value).kind == ValueKind::kInput) return {};
-  const auto readers = graph.consumers(id);
-  const auto update =
-      std::find_if(readers.begin(), readers.end(), [&](TaskId t) { return graph.task(t).kind == TaskKind::kUpdate; });
-  if (update != readers.end()) return *update;
-  return readers.empty() ? TaskId() : readers.front();
+  const TaskId producer = graph.datum(id).producer;
+  return producer.valid() ? producer : home_task(graph, id);
 }
 
 std::vector<MemoryId> device_memories(const Cluster& cluster) {

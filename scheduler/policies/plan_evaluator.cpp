@@ -16,8 +16,7 @@ constexpr LaneId kReadersLane(-2);
 }  // namespace
 
 PlanEvaluator::PlanEvaluator(const CostTable& costs)
-    : EventLoop(costs.cluster().device_count()),
-      costs_(costs),
+    : EventLoop(costs, costs.cluster().device_count()),
       graph_(costs.graph()),
       cluster_(costs.cluster()),
       task_count_(graph_.task_count()),

@@ -62,9 +62,6 @@ class PlanEvaluator : private EventLoop<PlanEvaluator> {
   template <class Action>
   void for_each_successor(StepTaskId id, Action action) const;
   void start(const ReadyEntry& entry, LaneId lane);
-  [[nodiscard]] double wake_seconds(LaneId lane) const {
-    return lane.index() < cluster_.device_count() ? costs_.wake_seconds(DeviceId(lane.value)) : 0;
-  }
   void start_thefts() {}
 
   void lay_out(const Plan& plan);
@@ -80,7 +77,6 @@ class PlanEvaluator : private EventLoop<PlanEvaluator> {
   [[nodiscard]] double first_turn(double priority, StepTaskId id, LaneId lane, double ready, double until) const;
   void restore(double until);
 
-  const CostTable& costs_;
   const TaskGraph& graph_;
   const Cluster& cluster_;
   const std::size_t task_count_;

@@ -30,10 +30,7 @@ class Residents {
         readers_(graph_.datum_count(), 0) {
     for (std::size_t i = 0; i < graph_.datum_count(); ++i) {
       const DatumId id(static_cast<std::int64_t>(i));
-      const Datum& datum = graph_.datum(id);
-      const ValueKind kind = graph_.graph().value(datum.value).kind;
-      const bool stays = datum.output || kind == ValueKind::kParameter || kind == ValueKind::kState;
-      readers_[datum.storage.index()] += graph_.consumers(id).size() + (stays ? 1 : 0);
+      readers_[graph_.datum(id).storage.index()] += graph_.consumers(id).size() + (graph_.is_persistent(id) ? 1 : 0);
     }
   }
 
