@@ -2,26 +2,32 @@
 
 #include <fmt/format.h>
 #include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/spin_mutex.h>
 #include <oneapi/tbb/task_arena.h>
 #include <oneapi/tbb/task_group.h>
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
+#include <tuple>
+#include <utility>
 #include <vector>
 
+#include "inbox.h"
 #include "skua/graph/random.h"
-#include "skua/scheduler/ready_queue.h"
+#include "skua/scheduler/thefts.h"
+#include "step_clock.h"
+#include "task_table.h"
 
 namespace skua {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SpinMutex = oneapi::tbb::spin_mutex;
 
 // Lets oneTBB run `threads` threads at a time: one for each lane, also on a machine with fewer cores, and the caller's.
 void allow_threads(std::size_t threads) {
@@ -34,13 +40,17 @@ void allow_threads(std::size_t threads) {
   control = std::make_unique<global_control>(global_control::max_allowed_parallelism, threads);
 }
 
-[[noreturn]] void rethrow_led_by(const std::string& name, const std::exception_ptr& error) {
+[[noreturn]] void rethrow_led_by(const std::string& name, DeviceId device, const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
+  } catch (const DeviceLost& e) {
+    throw DeviceLost(fmt::format("{}: {}", name, e.what()), device);
   } catch (const std::invalid_argument& e) {
     throw std::invalid_argument(fmt::format("{}: {}", name, e.what()));
   } catch (const std::exception& e) {
     throw std::runtime_error(fmt::format("{}: {}", name, e.what()));
+  } catch (...) {
+    throw std::runtime_error(fmt::format("{}: unknown error", name));
   }
 }
 
@@ -49,240 +59,446 @@ void allow_threads(std::size_t threads) {
 class Executor::Impl {
  public:
   Impl(const Schedule& schedule, const CostTable& costs, const StealRule* steal_rule, std::uint64_t seed)
-      : schedule_(schedule), costs_(costs), steal_rule_(steal_rule), seed_(seed), pending_(schedule.task_count()) {
+      : schedule_(schedule),
+        costs_(costs),
+        steal_rule_(steal_rule),
+        seed_(seed),
+        table_(schedule, costs),
+        pending_(table_.size()),
+        started_(table_.size()),
+        after_(table_.size()) {
     allow_threads(schedule.lanes().size() + 1);
+    if (steal_rule != nullptr) thefts_.emplace(schedule, costs);
     for (std::size_t i = 0; i < schedule.lanes().size(); ++i) {
       lanes_.emplace_back(*this, LaneId(static_cast<std::int64_t>(i)));
-      lanes_.back().ready.reserve(schedule.task_count());
       lanes_.back().arena.initialize();
+    }
+    for (std::uint32_t task = 0; task < table_.size(); ++task) {
+      const TaskTable::Row& row = table_.row(task);
+      pending_[task].store(row.predecessors, std::memory_order_relaxed);
+      if (row.predecessors == 0) lanes_[row.lane].roots.push_back(task);
     }
   }
 
-  void run(Launcher& launcher, StepTrace& trace) {
+  void run(Launcher& launcher, StepTrace& trace, const std::stop_token& stop) {
     launcher_ = &launcher;
     trace_ = &trace;
-    trace.records.assign(schedule_.task_count(), {});
+    trace.records.resize(table_.size());
     trace.seconds = 0;
-    failed_ = StepTaskId();
-    error_ = nullptr;
-    stopping_ = false;
-    remaining_ = schedule_.task_count();
-    for (std::size_t i = 0; i < pending_.size(); ++i) {
-      pending_[i].store(schedule_.predecessor_count(StepTaskId(static_cast<std::int64_t>(i))),
-                        std::memory_order_relaxed);
-    }
-    start_ = Clock::now();
-    for (std::size_t i = 0; i < pending_.size(); ++i) {  // no pump runs yet: what is armed below sees all of it
-      const StepTaskId id(static_cast<std::int64_t>(i));
-      if (schedule_.predecessor_count(id) == 0) push(id);
-    }
-    for (Lane& lane : lanes_) {
-      if (has_work(lane)) arm(lane);
-    }
     {
+      begin();
+      const std::stop_callback on_stop(stop, [this] { stopping_.store(true); });
+      arm_all();
       std::unique_lock lock(mutex_);
-      ended_.wait(lock, [&] { return remaining_ == 0 && active_ == 0; });
+      over_.wait(lock, [&] { return is_over_; });
     }
     group_.wait();  // the last pumps' closures
     for (const TaskRecord& record : trace.records) trace.seconds = std::max(trace.seconds, record.finish_seconds);
-    if (error_ != nullptr) rethrow_led_by(schedule_.name(failed_), error_);
+    if (error_ != nullptr) {
+      const LaneId lane = trace.records[failed_.index()].lane;
+      rethrow_led_by(schedule_.name(failed_), schedule_.lanes()[lane.index()].device, error_);
+    }
+    if (skipped_.load()) throw Cancelled("cancelled");
   }
 
  private:
-  struct Lane final : Completion {
-    Lane(Impl& impl, LaneId lane_id) : owner(impl), id(lane_id) {}
-    // What was done before arming is seen from here on. oneTBB sees to that; the load says it to tools as well.
-    void operator()() {
-      (void)armed.load();
-      owner.pump(*this);
+  struct Lane;
+
+  // A task under way. It may end within the launch, on the pump's thread, or later, on any.
+  struct Slot final : Completion {
+    explicit Slot(Lane& on) : lane(on) {}
+    void done(std::exception_ptr failure) noexcept override {
+      if (launching_ != this) return lane.owner.end_elsewhere(*this, std::move(failure));
+      ended = true;
+      error = std::move(failure);
     }
-    void done(std::exception_ptr error) noexcept override { owner.end_task(*this, std::move(error)); }
+
+    Lane& lane;
+    std::uint32_t task = 0;
+    double expected_seconds = 0;
+    bool foreign = false;  // the task's data lie in another memory
+    bool ended = false;    // within the launch
+    std::exception_ptr error;
+    std::atomic<bool> in_use{false};  // by the pump or by a task under way
+  };
+
+  struct alignas(64) Lane {
+    Lane(Impl& impl, LaneId lane_id) : owner(impl), id(lane_id), ready(impl.table_.size()), inbox(impl.after_) {
+      fresh.reserve(impl.table_.size());
+    }
+    void operator()() { owner.pump(*this); }
 
     Impl& owner;
     const LaneId id;
     oneapi::tbb::task_arena arena{1, 0};  // one worker, no place for other threads
-    std::mutex mutex;                     // guards ready
-    ReadyQueue ready;
-    std::atomic<bool> armed{false};  // a pump runs or is about to
-    std::atomic<bool> busy{false};   // a task is under way
-    std::atomic<double> expected_finish{0};
-    StepTaskId current;  // what is under way
+    std::vector<std::uint32_t> roots;     // tasks that nothing comes before
+    std::vector<std::uint32_t> fresh;     // the pump's: ready for this lane, not yet in the queue
+    std::deque<Slot> slots;               // as many as may be under way
+
+    SpinMutex mutex;  // where there is stealing: guards all that follows, but for what is atomic
+    RankedQueue ready;
+    double expected_finish = 0;
+    Pace pace;
+    std::uint32_t looks_in_vain = 0;  // for a thief
+    std::uint32_t looks_skipped = 0;  // until the next one
+
+    alignas(64) Inbox inbox;
+    std::atomic<bool> hungry{false};  // found nothing to do
+    std::atomic<double> pace_value{1};
+    std::atomic<std::uint32_t> next_own{0};  // in the planned order: what it has not begun
   };
 
-  struct Offer {
-    LaneId victim;
-    double gain = 0;
-  };
-
-  // A pump and a lane's work hand over through `armed`: the pump clears it and then looks for work once more; whoever
-  // makes work ready, or ends the task that kept the lane busy, does so first and then arms. Both are sequentially
-  // consistent, so one of the two sees the other and no work is left lying.
-  void arm(Lane& lane) {
-    if (lane.armed.exchange(true)) return;
-    {
-      const std::scoped_lock lock(mutex_);
-      ++active_;
+  void begin() {
+    failed_ = StepTaskId();
+    error_ = nullptr;
+    is_over_ = table_.size() == 0;
+    stopping_.store(false);
+    skipped_.store(false);
+    outstanding_.store(table_.size());
+    clock_.start();
+    ++epoch_;
+    hungry_.store(0);
+    for (Lane& lane : lanes_) {
+      while (lane.slots.size() < static_cast<std::size_t>(launcher_->window(lane.id))) {
+        lane.slots.emplace_back(lane);
+      }
+      lane.inbox.reset(lane.roots.empty());
+      lane.next_own.store(0, std::memory_order_relaxed);
+      lane.hungry.store(false, std::memory_order_relaxed);
+      if (lane.roots.empty() && can_steal(lane)) set_hungry(lane, true);
+      lane.fresh = lane.roots;
     }
+  }
+
+  void arm_all() {
+    for (Lane& lane : lanes_) {
+      if (!lane.roots.empty()) arm(lane);
+    }
+  }
+
+  // REQUIRES: the lane's inbox said so, or has just been reset.
+  void arm(Lane& lane) {
+    outstanding_.fetch_add(1);
     lane.arena.enqueue(group_.defer(std::ref(lane)));
   }
 
-  void pump(Lane& lane) {
-    do {
-      while (!lane.busy && start_next(lane)) {
-      }
-      lane.armed = false;
-    } while (has_work(lane) && !lane.armed.exchange(true));
-    leave();
-  }
-
-  void leave() {
+  // Tasks that end and pumps that leave count down, each as the last thing that it does here: at 0 the step is over.
+  void finish(std::size_t count) {
+    if (outstanding_.fetch_sub(count) != count) return;
     const std::scoped_lock lock(mutex_);  // held while waking the caller, who may destroy the executor next
-    if (--active_ == 0 && remaining_ == 0) ended_.notify_all();
+    is_over_ = true;
+    over_.notify_all();
   }
 
-  bool has_work(Lane& lane) {
-    if (lane.busy) return false;
-    {
-      const std::scoped_lock lock(lane.mutex);
-      if (!lane.ready.empty()) return true;
-    }
-    return best_offer(lane).gain > 0;
-  }
+  // What a pump goes about with.
+  struct Turn {
+    double now = 0;
+    Slot* slot = nullptr;     // its own, for the next task
+    double task_seconds = 0;  // that the last task in it took
+    bool ended = false;       // a task has, in it
+    Lane* thief = nullptr;    // to be woken
+  };
+  enum class Found : std::uint8_t { kTask, kNothing, kAsleep };
 
-  bool start_next(Lane& lane) {
-    ReadyEntry entry;
-    {
-      const std::scoped_lock lock(lane.mutex);
-      if (!lane.ready.empty()) {
-        entry = lane.ready.pop();
-        lane.expected_finish = seconds_since_start() + entry.estimated_seconds;
+  void pump(Lane& lane) {
+    std::size_t ended = 0;
+    Turn turn{.now = clock_.seconds()};
+    for (;;) {
+      Found found = take(lane, turn, false);
+      while (found == Found::kNothing) {
+        set_hungry(lane, true);  // before it looks: who adds work later sees it
+        steal(lane, turn.now);
+        found = take(lane, turn, lane.fresh.empty());
       }
+      if (found == Found::kAsleep) break;
+      set_hungry(lane, false);
+      if (turn.thief != nullptr && turn.thief->inbox.wake()) arm(*turn.thief);
+      ended += run_task(lane, turn) ? 1 : 0;
     }
-    if (!entry.id.valid() && !steal(lane, entry)) return false;
-    start(lane, entry.id);
+    finish(ended + 1);
+  }
+
+  // The lane's next task in the pump's slot. Nothing: its queue is empty, it may look for a theft. The lane falls
+  // asleep where it cannot have a task now or, if `sleep`, where nothing has come since.
+  Found take(Lane& lane, Turn& turn, bool sleep) {
+    const auto lock = locked(lane);
+    if (std::exchange(turn.ended, false)) settle(lane, *turn.slot, turn.task_seconds);
+    for (const std::uint32_t task : lane.fresh) lane.ready.insert(table_.row(task).rank, expected(lane, task));
+    lane.fresh.clear();
+    do {
+      const bool told = read_inbox(lane);
+      if (turn.slot == nullptr) turn.slot = free_slot(lane);
+      if (turn.slot != nullptr && pop(lane, *turn.slot, turn.now)) {
+        turn.thief = hungry_thief(lane, turn.now);
+        return Found::kTask;
+      }
+      if (may_steal(lane, turn) && (!sleep || told)) return Found::kNothing;
+      if (turn.slot != nullptr) turn.slot->in_use.store(false);
+      turn.slot = nullptr;
+    } while (!lane.inbox.fall_asleep());
+    return Found::kAsleep;
+  }
+
+  static Slot* free_slot(Lane& lane) {
+    for (Slot& slot : lane.slots) {
+      if (!slot.in_use.exchange(true)) return &slot;
+    }
+    return nullptr;
+  }
+  // Whether no slot but `mine` is in use.
+  static bool is_alone(const Lane& lane, const Slot& mine) {
+    return std::ranges::none_of(lane.slots, [&](const Slot& slot) { return &slot != &mine && slot.in_use.load(); });
+  }
+
+  bool read_inbox(Lane& lane) const {
+    return lane.inbox.read([&](std::uint32_t task) {
+      const TaskTable::Row& row = table_.row(task);
+      lane.ready.insert(row.rank, row.estimated_seconds);
+    });
+  }
+
+  [[nodiscard]] std::unique_lock<SpinMutex> locked(Lane& lane) const {
+    return steal_rule_ != nullptr ? std::unique_lock(lane.mutex) : std::unique_lock<SpinMutex>();
+  }
+
+  // REQUIRES: the lane's lock, as do the next five.
+  bool pop(Lane& lane, Slot& slot, double now) {
+    if (lane.ready.empty()) return false;
+    const std::uint32_t rank = lane.ready.first();
+    const std::uint32_t task = table_.task_at(rank);
+    const bool alone = is_alone(lane, slot);
+    slot.foreign = is_foreign(lane, task);
+    const auto is_guest = [&](const Slot& other) {
+      return &other == &slot || other.in_use.load() ? other.foreign : false;
+    };
+    if (!alone && std::ranges::any_of(lane.slots, is_guest)) return false;
+    slot.task = task;
+    slot.expected_seconds = expected(lane, task);
+    lane.ready.erase(rank, slot.expected_seconds);
+    const double seconds = lane.pace.value() * slot.expected_seconds;
+    lane.expected_finish = (alone ? now : std::max(now, lane.expected_finish)) + seconds;
     return true;
   }
 
-  Offer best_offer(Lane& thief) {
-    Offer best;
-    if (steal_rule_ == nullptr || thief.id.index() >= schedule_.device_lane_count()) return best;
-    for (std::size_t v = 0; v < schedule_.device_lane_count(); ++v) {
-      if (v == thief.id.index()) continue;
-      const std::scoped_lock lock(lanes_[v].mutex);
-      const double gain = gain_of(thief, lanes_[v]).first;
-      if (gain > best.gain) best = {lanes_[v].id, gain};
+  void settle(Lane& lane, const Slot& slot, double task_seconds) const {
+    if (steal_rule_ == nullptr) return;
+    lane.pace.add(slot.expected_seconds, task_seconds);
+    lane.pace_value.store(lane.pace.value(), std::memory_order_relaxed);
+  }
+
+  bool may_steal(const Lane& lane, const Turn& turn) const {
+    return can_steal(lane) && turn.slot != nullptr && lane.ready.empty() && is_alone(lane, *turn.slot);
+  }
+
+  // The lane that gains most by what is left here, of those that found nothing to do. After looks in vain it looks less
+  // often.
+  Lane* hungry_thief(Lane& victim, double now) {
+    if (hungry_.load(std::memory_order_relaxed) == 0 || victim.ready.empty()) return nullptr;
+    if (victim.looks_skipped > 0) {
+      --victim.looks_skipped;
+      return nullptr;
     }
+    Lane* best = nullptr;
+    double best_gain = 0;
+    for (Lane& lane : lanes_) {
+      if (&lane == &victim || !lane.hungry.load(std::memory_order_relaxed)) continue;
+      const double gain = offered(victim, lane, 0, now).second;
+      if (gain > best_gain) std::tie(best_gain, best) = std::tuple(gain, &lane);
+    }
+    constexpr std::uint32_t kMostSkipped = 63;
+    victim.looks_in_vain = best != nullptr ? 0 : std::min(2 * victim.looks_in_vain + 1, kMostSkipped);
+    victim.looks_skipped = victim.looks_in_vain;
     return best;
   }
 
-  // The gain of taking what the victim offers, and how long the thief will be busy. REQUIRES: the victim's lock.
-  std::pair<double, double> gain_of(Lane& thief, Lane& victim) {
-    if (victim.ready.empty() || !stealable(schedule_, costs_, victim.ready.offered().id, thief.id)) return {0, 0};
-    const ReadyEntry& entry = victim.ready.offered();
-    const double wait = victim.ready.offered_wait_seconds(victim.expected_finish - seconds_since_start());
-    const StealQuery query =
-        make_steal_query(schedule_, costs_, entry.id, victim.id, thief.id, wait, Random(seed_, draws_++).bits());
-    return {steal_rule_->gain(query), query.thief_seconds()};
+  // What the victim has for the thief, and what that gains.
+  std::pair<Offer, double> offered(Lane& victim, Lane& thief, double thief_backlog_seconds, double now) {
+    const auto seconds = [&](StepTaskId id) { return expected(victim, static_cast<std::uint32_t>(id.index())); };
+    const Offer offer = thefts_->offer(victim.ready, table_.order(), thief.id, seconds);
+    if (!offer.task.valid()) return {offer, 0};
+    const LaneOutlook from{victim.id, victim.expected_finish, offer.backlog_seconds, victim.pace.value()};
+    const LaneOutlook to{thief.id, 0, thief_backlog_seconds, thief.pace_value.load(std::memory_order_relaxed)};
+    const std::uint64_t random = Random(seed_, draws_.fetch_add(1)).bits();
+    return {offer, steal_rule_->gain(thefts_->query(offer.task, from, to, next_own(thief), now, random))};
   }
 
-  bool steal(Lane& thief, ReadyEntry& entry) {
-    const Offer offer = best_offer(thief);
-    if (offer.gain <= 0) return false;
-    Lane& victim = lanes_[offer.victim.index()];
-    const std::scoped_lock lock(victim.mutex);
-    const auto [gain, busy_seconds] = gain_of(thief, victim);  // the victim may have gone on meanwhile
-    if (gain <= 0) return false;
-    entry = victim.ready.pop_offered();
-    thief.expected_finish = seconds_since_start() + busy_seconds;
-    return true;
-  }
-
-  void start(Lane& lane, StepTaskId id) {
-    lane.busy = true;
-    lane.current = id;
-    TaskRecord& record = trace_->records[id.index()];
-    record.lane = lane.id;
-    record.start_seconds = seconds_since_start();
-    record.copied_bytes = moved_bytes(schedule_, id, lane.id);
-    if (stopping_) return end_task(lane, nullptr);
-    try {
-      launcher_->launch(id, lane.id, lane);
-    } catch (...) {
-      end_task(lane, std::current_exception());
+  // What it takes is fresh for the thief.
+  void steal(Lane& thief, double now) {
+    Lane* best = nullptr;
+    double best_gain = 0;
+    for (std::size_t v = 0; v < schedule_.device_lane_count(); ++v) {
+      Lane& victim = lanes_[v];
+      if (&victim == &thief) continue;
+      const auto lock = locked(victim);
+      read_inbox(victim);
+      const double gain = offered(victim, thief, 0, now).second;
+      if (gain > best_gain) std::tie(best_gain, best) = std::tuple(gain, &victim);
+    }
+    if (best == nullptr) return;
+    const auto lock = locked(*best);  // it may have gone on meanwhile
+    double backlog_seconds = 0;
+    for (std::size_t most = most_stolen(best->ready.size()); most > 0; --most) {
+      const auto [offer, gain] = offered(*best, thief, backlog_seconds, now);
+      if (gain <= 0) break;
+      const auto task = static_cast<std::uint32_t>(offer.task.index());
+      best->ready.erase(offer.rank, expected(*best, task));
+      thief.fresh.push_back(task);
+      backlog_seconds += expected(thief, task);
     }
   }
 
-  // From any thread; inside the pump where the device works synchronously.
-  void end_task(Lane& lane, std::exception_ptr error) noexcept {
-    const StepTaskId id = lane.current;
-    trace_->records[id.index()].finish_seconds = seconds_since_start();
+  // True: the task has ended, and what waited for it is ready. False: it is under way.
+  bool run_task(Lane& lane, Turn& turn) {
+    Slot& slot = *turn.slot;
+    launch(lane, slot, turn.now);
+    const double start = std::exchange(turn.now, clock_.seconds());
+    turn.ended = slot.ended;
+    turn.task_seconds = turn.now - start;
+    if (slot.ended) {
+      end_task(lane, slot.task, turn.now, std::move(slot.error), &lane.fresh);
+    } else {
+      turn.slot = nullptr;
+    }
+    return turn.ended;
+  }
+
+  void launch(Lane& lane, Slot& slot, double now) {
+    const StepTaskId id(slot.task);
+    TaskRecord& record = trace_->records[slot.task];
+    const bool is_plain = table_.row(slot.task).lane == lane.id.index() && id.index() < schedule_.graph().task_count();
+    record = {lane.id, now, now, is_plain ? 0 : moved_bytes(schedule_, id, lane.id)};
+    if (steal_rule_ != nullptr) started_[slot.task].store(epoch_, std::memory_order_relaxed);
+    slot.error = nullptr;
+    slot.ended = stopping_.load(std::memory_order_relaxed);
+    if (slot.ended) return skipped_.store(true, std::memory_order_relaxed);
+    launching_ = &slot;
+    try {
+      launcher_->launch(id, lane.id, slot);
+    } catch (...) {
+      slot.ended = true;
+      slot.error = std::current_exception();
+    }
+    launching_ = nullptr;
+  }
+
+  // From any thread.
+  void end_elsewhere(Slot& slot, std::exception_ptr error) noexcept {
+    Lane& lane = slot.lane;
+    const double now = clock_.seconds();
+    const double task_seconds = now - trace_->records[slot.task].start_seconds;
+    end_task(lane, slot.task, now, std::move(error), nullptr);
     {
-      const std::scoped_lock lock(mutex_);
-      ++active_;  // run() must not return while this function is still at work
-      if (error != nullptr && error_ == nullptr) {
-        error_ = std::move(error);
-        failed_ = id;
-        stopping_ = true;
+      const auto lock = locked(lane);
+      settle(lane, slot, task_seconds);
+    }
+    slot.in_use.store(false);
+    if (lane.inbox.wake()) arm(lane);
+    finish(1);
+  }
+
+  // `fresh`: takes what becomes ready for this lane; else that goes into its queue.
+  void end_task(Lane& lane, std::uint32_t task, double now, std::exception_ptr error,
+                std::vector<std::uint32_t>* fresh) {
+    trace_->records[task].finish_seconds = now;
+    if (error != nullptr) fail(StepTaskId(task), std::move(error));
+    for (const std::uint32_t next : table_.successors(task)) {
+      if (pending_[next].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+      const TaskTable::Row& row = table_.row(next);
+      pending_[next].store(row.predecessors, std::memory_order_relaxed);  // for the next step
+      if (fresh != nullptr && row.lane == lane.id.index()) {
+        fresh->push_back(next);
+      } else {
+        hand_over(lanes_[row.lane], next, now);
       }
     }
-    for (StepTaskId successor : schedule_.successors(id)) {
-      if (pending_[successor.index()].fetch_sub(1) != 1) continue;
-      push(successor);
-      if (Lane& home = lanes_[schedule_.task(successor).lane.index()]; !home.busy) arm(home);
+  }
+
+  void hand_over(Lane& lane, std::uint32_t task, double now) {
+    if (lane.inbox.send(task)) arm(lane);
+    if (hungry_.load() == 0) return;
+    Lane* thief = nullptr;
+    {
+      const auto lock = locked(lane);
+      read_inbox(lane);
+      thief = hungry_thief(lane, now);
     }
-    lane.busy = false;
-    remaining_.fetch_sub(1);
-    arm(lane);
-    wake_thieves();
-    leave();
+    if (thief != nullptr && thief->inbox.wake()) arm(*thief);
   }
 
-  void push(StepTaskId id) {
-    const StepTask& task = schedule_.task(id);
-    Lane& lane = lanes_[task.lane.index()];
-    const std::scoped_lock lock(lane.mutex);
-    lane.ready.push({task.priority, id, estimated_seconds(schedule_, costs_, id, task.lane)});
+  void fail(StepTaskId task, std::exception_ptr error) {
+    const std::scoped_lock lock(mutex_);
+    if (error_ != nullptr) return;
+    error_ = std::move(error);
+    failed_ = task;
+    stopping_.store(true);
   }
 
-  void wake_thieves() {
-    if (steal_rule_ == nullptr) return;
-    for (Lane& lane : lanes_) {
-      if (!lane.armed && has_work(lane)) arm(lane);
-    }
+  void set_hungry(Lane& lane, bool hungry) {
+    if (lane.hungry.load(std::memory_order_relaxed) == hungry) return;
+    lane.hungry.store(hungry, std::memory_order_relaxed);
+    hungry_.fetch_add(hungry ? 1 : -1);
   }
 
-  [[nodiscard]] double seconds_since_start() const {
-    return std::chrono::duration<double>(Clock::now() - start_).count();
+  [[nodiscard]] bool can_steal(const Lane& lane) const {
+    return steal_rule_ != nullptr && lane.id.index() < schedule_.device_lane_count();
   }
+  [[nodiscard]] bool is_foreign(const Lane& lane, std::uint32_t task) const {
+    const LaneId planned(table_.row(task).lane);
+    return planned != lane.id && schedule_.memory_of(planned) != schedule_.memory_of(lane.id);
+  }
+  [[nodiscard]] double expected(const Lane& lane, std::uint32_t task) const {
+    const TaskTable::Row& row = table_.row(task);
+    return row.lane == lane.id.index() ? row.estimated_seconds : thefts_->seconds(StepTaskId(task), lane.id);
+  }
+
+  // The lane's own task that it comes to next, by the plan.
+  StepTaskId next_own(Lane& lane) {
+    const std::vector<StepTaskId>& order = thefts_->planned_order(lane.id);
+    std::uint32_t next = lane.next_own.load(std::memory_order_relaxed);
+    while (next < order.size() && started_[order[next].index()].load(std::memory_order_relaxed) == epoch_) ++next;
+    lane.next_own.store(next, std::memory_order_relaxed);
+    return next < order.size() ? order[next] : StepTaskId();
+  }
+
+  static thread_local Slot* launching_;
 
   const Schedule& schedule_;
   const CostTable& costs_;
   const StealRule* steal_rule_;
   const std::uint64_t seed_;
+  const TaskTable table_;
+  std::optional<Thefts> thefts_;  // where there is a steal rule
   std::atomic<std::uint64_t> draws_{0};
-  std::vector<std::atomic<int>> pending_;  // predecessors that have not ended, by task
+  std::vector<std::atomic<std::int32_t>> pending_;   // predecessors that have not ended, by task
+  std::vector<std::atomic<std::uint32_t>> started_;  // the last epoch in which it has, by task
+  std::vector<std::uint32_t> after_;                 // for the inboxes
   std::deque<Lane> lanes_;
   oneapi::tbb::task_group group_;
 
   Launcher* launcher_ = nullptr;  // of the step under way, as are all below
   StepTrace* trace_ = nullptr;
-  Clock::time_point start_;
-  std::atomic<std::size_t> remaining_{0};
-  std::atomic<bool> stopping_{false};  // after an error: what has not started is skipped
-  std::mutex mutex_;                   // guards the next four
-  std::condition_variable ended_;
-  int active_ = 0;  // pumps and end_task calls
+  StepClock clock_;
+  std::uint32_t epoch_ = 0;
+  std::atomic<bool> stopping_{false};                    // what has not started is skipped
+  std::atomic<bool> skipped_{false};                     // something was
+  alignas(64) std::atomic<std::size_t> outstanding_{0};  // tasks that have not ended, and pumps
+  alignas(64) std::atomic<std::int32_t> hungry_{0};      // lanes that found nothing to do
+  alignas(64) std::mutex mutex_;                         // guards the next four
+  std::condition_variable over_;
+  bool is_over_ = false;
   std::exception_ptr error_;
   StepTaskId failed_;
 };
+
+thread_local Executor::Impl::Slot* Executor::Impl::launching_ = nullptr;
 
 Executor::Executor(const Schedule& schedule, const CostTable& costs, const StealRule* steal_rule, std::uint64_t seed)
     : impl_(std::make_unique<Impl>(schedule, costs, steal_rule, seed)) {}
 
 Executor::~Executor() = default;
 
-void Executor::run(Launcher& launcher, StepTrace& trace) {
-  impl_->run(launcher, trace);
+void Executor::run(Launcher& launcher, StepTrace& trace, const std::stop_token& stop) {
+  impl_->run(launcher, trace, stop);
 }
 
 }  // namespace skua

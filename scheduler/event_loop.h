@@ -15,12 +15,14 @@ namespace skua {
 //   ReadyEntry entry(StepTaskId) const, LaneId lane_of(StepTaskId) const, bool is_parallel(LaneId) const
 //   void for_each_successor(StepTaskId, Action) const
 //   void start(const ReadyEntry&, LaneId): calls begin
+//   void finished(StepTaskId, LaneId)
 //   void start_thefts(): what lanes that found nothing of their own start besides
-template <class Step>
+// `Queue` keeps the ready tasks of a lane: ReadyQueue, or what is like it.
+template <class Step, class Queue = ReadyQueue>
 class EventLoop {
  protected:
   struct LaneState {
-    ReadyQueue ready;
+    Queue ready;
     bool busy = false;
     double free_since = -1;      // when the last task ended; idle from before the step on
     double expected_finish = 0;  // of the running task, by estimate
@@ -102,6 +104,7 @@ class EventLoop {
     lanes_[event.lane.index()].free_since = event.time;
     woken_.push_back(event.lane);
     ++done_;
+    step().finished(event.task, event.lane);
     step().for_each_successor(event.task, [this](StepTaskId successor) {
       if (--pending_[successor.index()] == 0) make_ready(successor);
     });

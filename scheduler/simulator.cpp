@@ -1,19 +1,56 @@
 #include "skua/scheduler/simulator.h"
 
 #include <cmath>
+#include <optional>
 
 #include "event_loop.h"
 #include "skua/graph/random.h"
+#include "skua/scheduler/ranked_queue.h"
+#include "skua/scheduler/thefts.h"
 
 namespace skua {
 namespace {
 
-class Simulation : private EventLoop<Simulation> {
+// A lane's ready tasks by rank. Notes in `estimates`, by task, what each was expected to take when it became ready.
+class SimulatedQueue {
+ public:
+  SimulatedQueue() : SimulatedQueue(nullptr, nullptr) {}
+  SimulatedQueue(const ReadyOrder* order, std::vector<double>* estimates)
+      : order_(order), estimates_(estimates), ranks_(order != nullptr ? order->size() : 0) {}
+
+  [[nodiscard]] const RankedQueue& ranks() const { return ranks_; }
+  [[nodiscard]] bool empty() const { return ranks_.empty(); }
+  void clear() { ranks_.clear(); }
+  void push(const ReadyEntry& entry) {
+    (*estimates_)[entry.id.index()] = entry.estimated_seconds;
+    ranks_.insert(order_->rank(entry.id), entry.estimated_seconds);
+  }
+  ReadyEntry pop() { return take(order_->task(ranks_.first())); }
+  ReadyEntry take(StepTaskId id) {
+    const double seconds = (*estimates_)[id.index()];
+    ranks_.erase(order_->rank(id), seconds);
+    return {0, id, seconds};
+  }
+
+ private:
+  const ReadyOrder* order_;
+  std::vector<double>* estimates_;
+  RankedQueue ranks_;
+};
+
+class Simulation : private EventLoop<Simulation, SimulatedQueue> {
  public:
   Simulation(const Schedule& schedule, const CostTable& costs, const SimulationOptions& options)
-      : EventLoop(costs, schedule.lanes().size()), schedule_(schedule), options_(options) {
-    slowdown_.assign(schedule.device_lane_count(), 1.0);
-    for (const Straggler& straggler : options.stragglers) slowdown_.at(straggler.device.index()) *= straggler.factor;
+      : EventLoop(costs, schedule.lanes().size()),
+        schedule_(schedule),
+        options_(options),
+        order_(schedule),
+        estimates_(schedule.task_count()),
+        paces_(schedule.device_lane_count()),
+        next_own_(schedule.device_lane_count()) {
+    if (options.steal_rule != nullptr) thefts_.emplace(schedule, costs);
+    for (LaneState& lane : lanes_) lane.ready = SimulatedQueue(&order_, &estimates_);
+    for (const Straggler& straggler : options.stragglers) (void)costs.cluster().device(straggler.device);  // it exists
     pending_.resize(schedule.task_count());
     trace_.records.resize(schedule.task_count());
   }
@@ -31,68 +68,96 @@ class Simulation : private EventLoop<Simulation> {
   }
 
  private:
-  friend class EventLoop<Simulation>;
+  friend class EventLoop<Simulation, SimulatedQueue>;
 
   [[nodiscard]] LaneId lane_of(StepTaskId id) const { return schedule_.task(id).lane; }
   [[nodiscard]] bool is_parallel(LaneId lane) const { return schedule_.lanes()[lane.index()].parallel; }
   [[nodiscard]] ReadyEntry entry(StepTaskId id) const {
-    const StepTask& task = schedule_.task(id);
-    return {task.priority, id, estimated_seconds(schedule_, costs_, id, task.lane)};
+    return {0, id, estimated_seconds(schedule_, costs_, id, schedule_.task(id).lane)};
   }
   template <class Action>
   void for_each_successor(StepTaskId id, Action action) const {
     for (const StepTaskId successor : schedule_.successors(id)) action(successor);
   }
 
-  void start(const ReadyEntry& entry, LaneId lane) { start(entry, lane, nullptr); }
+  void start(const ReadyEntry& entry, LaneId lane) {
+    const double actual = true_seconds(entry.id, lane);
+    const double pace = lane.index() < paces_.size() ? paces_[lane.index()].value() : 1;
+    const double start = begin(entry.id, lane, pace * entry.estimated_seconds, actual);
+    trace_.records[entry.id.index()] = {lane, start, start + actual, moved_bytes(schedule_, entry.id, lane)};
+  }
+
+  void finished(StepTaskId id, LaneId lane) {
+    if (!thefts_ || lane.index() >= paces_.size()) return;
+    const TaskRecord& record = trace_.records[id.index()];
+    paces_[lane.index()].add(estimates_[id.index()], record.finish_seconds - record.start_seconds);
+  }
 
   void start_thefts() {
-    if (options_.steal_rule == nullptr) return;
+    if (!thefts_) return;
     for (std::size_t i = 0; i < schedule_.device_lane_count(); ++i) {
       if (!lanes_[i].busy) steal(LaneId(static_cast<std::int64_t>(i)));
     }
   }
 
+  struct Theft {
+    StepTaskId task;
+    LaneId victim;
+    double gain = 0;
+  };
+
   void steal(LaneId thief) {
-    double best_gain = 0;
-    LaneId best_victim;
-    StealQuery best_query;
+    Theft best;
     for (std::size_t v = 0; v < schedule_.device_lane_count(); ++v) {
       const LaneId victim(static_cast<std::int64_t>(v));
-      const LaneState& lane = lanes_[v];
-      if (victim == thief || lane.ready.empty()) continue;
-      const ReadyEntry& entry = lane.ready.offered();
-      if (!stealable(schedule_, costs_, entry.id, thief)) continue;
-      const double wait = lane.ready.offered_wait_seconds(lane.expected_finish - now_);
-      const StealQuery query = make_steal_query(schedule_, costs_, entry.id, victim, thief, wait, draws_.bits());
-      const double gain = options_.steal_rule->gain(query);
-      if (gain > best_gain) {
-        best_gain = gain;
-        best_victim = victim;
-        best_query = query;
-      }
+      if (victim == thief) continue;
+      const Theft theft = theft_from(victim, thief);
+      if (theft.gain > best.gain) best = theft;
     }
-    if (best_victim.valid()) start(lanes_[best_victim.index()].ready.pop_offered(), thief, &best_query);
+    if (best.gain <= 0) return;
+    SimulatedQueue& loot = lanes_[best.victim.index()].ready;
+    for (std::size_t most = most_stolen(loot.ranks().size()); most > 0 && best.gain > 0; --most) {
+      (void)loot.take(best.task);
+      lanes_[thief.index()].ready.push({0, best.task, thefts_->seconds(best.task, thief)});
+      best = theft_from(best.victim, thief);
+    }
+    start(lanes_[thief.index()].ready.pop(), thief);
   }
 
-  void start(const ReadyEntry& entry, LaneId lane, const StealQuery* theft) {
-    double expected = entry.estimated_seconds;
-    double actual = true_seconds(entry.id, lane);
-    if (theft != nullptr) {
-      expected = theft->thief_seconds();
-      actual += theft->fetch_seconds + theft->return_seconds;
-    }
-    const double start = begin(entry.id, lane, expected, actual);
-    trace_.records[entry.id.index()] = {lane, start, start + actual, moved_bytes(schedule_, entry.id, lane)};
+  Theft theft_from(LaneId victim, LaneId thief) {
+    const auto expected = [&](StepTaskId id) { return estimates_[id.index()]; };
+    const Offer offer = thefts_->offer(lanes_[victim.index()].ready.ranks(), order_, thief, expected);
+    if (!offer.task.valid()) return {{}, victim, 0};
+    LaneOutlook from = outlook(victim);
+    from.backlog_seconds = offer.backlog_seconds;
+    const StealQuery query = thefts_->query(offer.task, from, outlook(thief), next_own(thief), now_, draws_.bits());
+    return {offer.task, victim, options_.steal_rule->gain(query)};
+  }
+
+  [[nodiscard]] LaneOutlook outlook(LaneId id) const {
+    const LaneState& lane = lanes_[id.index()];
+    return {id, lane.expected_finish, lane.ready.ranks().backlog_seconds(), paces_[id.index()].value()};
+  }
+
+  StepTaskId next_own(LaneId lane) {
+    const std::vector<StepTaskId>& order = thefts_->planned_order(lane);
+    std::size_t& next = next_own_[lane.index()];
+    while (next < order.size() && trace_.records[order[next].index()].lane.valid()) ++next;
+    return next < order.size() ? order[next] : StepTaskId();
   }
 
   // What the task really takes: the estimate with the wrong costs, the noise and the slowness that the options ask for.
-  double true_seconds(StepTaskId id, LaneId lane) const {
+  [[nodiscard]] double true_seconds(StepTaskId id, LaneId lane) const {
     double seconds = estimated_seconds(schedule_, costs_, id, lane);
     const StepTask& task = schedule_.task(id);
-    if (!task.is_copy()) {
+    if (task.is_copy()) {
+      seconds *= options_.copy_factor;
+    } else {
       const DeviceId device = schedule_.lanes()[lane.index()].device;
-      seconds *= slowdown_[device.index()];
+      for (const Straggler& straggler : options_.stragglers) {
+        const bool slow = straggler.from_seconds <= now_ && now_ < straggler.until_seconds;
+        if (straggler.device == device && slow) seconds *= straggler.factor;
+      }
       if (options_.cost_error > 0) {
         const auto key = static_cast<std::uint64_t>(schedule_.graph().task(task.task).cost_key.value);
         Random error(options_.seed, (std::uint64_t{1} << 62) + key * schedule_.device_lane_count() + device.index());
@@ -103,12 +168,17 @@ class Simulation : private EventLoop<Simulation> {
       Random noise(options_.seed, (std::uint64_t{1} << 61) + id.index());
       seconds *= std::exp(options_.noise * noise.normal());
     }
-    return seconds;
+    const Moves moves = moves_for(schedule_, costs_, id, lane);
+    return seconds + options_.copy_factor * (moves.fetch_seconds + moves.return_seconds);
   }
 
   const Schedule& schedule_;
   const SimulationOptions& options_;
-  std::vector<double> slowdown_;
+  ReadyOrder order_;
+  std::vector<double> estimates_;  // by task
+  std::optional<Thefts> thefts_;   // where there is a steal rule
+  std::vector<Pace> paces_;        // by device
+  std::vector<std::size_t> next_own_;
   Random draws_{options_.seed, std::uint64_t{1} << 60};
   StepTrace trace_;
 };

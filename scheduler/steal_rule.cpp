@@ -26,12 +26,17 @@ class LocalityRule final : public StealRule {
   }
 };
 
-// Takes what is expected to end earlier here than on its victim, by a margin.
+// Takes what is expected to end earlier here than on its victim, by a margin and by what the thief's own next task is
+// kept waiting. What would have to be copied must also be late: where all goes as planned, the planner has weighed the
+// copies against an idle device before.
 class CostRule final : public StealRule {
  public:
   [[nodiscard]] double gain(const StealQuery& query) const override {
     const double margin = std::max(kMarginOfRun * query.run_seconds, kMinMarginSeconds);
-    return query.victim_wait_seconds + query.victim_run_seconds - (query.thief_seconds() + margin);
+    if (query.fetch_seconds + query.return_seconds > 0 && query.late_seconds < margin) return 0;
+    const double thief = query.thief_wait_seconds + query.thief_seconds();
+    const double delay = std::max(0.0, thief - query.thief_free_seconds);
+    return query.victim_wait_seconds + query.victim_run_seconds - thief - delay - margin;
   }
 
  private:
@@ -39,12 +44,13 @@ class CostRule final : public StealRule {
   static constexpr double kMinMarginSeconds = 5e-6;  // what a theft itself costs: locks, a cold cache
 };
 
-// Calls action(datum, from, to) for each datum that a theft moves. The executor fetches every input from the memory
-// that the plan wants the task to run in, where it is sure to lie, and returns every output there.
+// Calls action(datum, from, to) for each datum that running a task on a lane moves. The executor fetches every input
+// from the memory that the plan wants the task to run in, where it is sure to lie, and returns every output there.
 template <class Action>
-void for_each_move(const Schedule& schedule, StepTaskId id, LaneId thief, Action action) {
+void for_each_move(const Schedule& schedule, StepTaskId id, LaneId lane, Action action) {
   const StepTask& task = schedule.task(id);
-  const MemoryId here = schedule.memory_of(thief);
+  if (task.is_copy() || task.lane == lane) return;
+  const MemoryId here = schedule.memory_of(lane);
   const MemoryId planned = schedule.memory_of(task.lane);
   if (here == planned) return;
   for (DatumId input : schedule.graph().inputs(task.task)) action(input, planned, here);
@@ -75,18 +81,13 @@ bool stealable(const Schedule& schedule, const CostTable& costs, StepTaskId id, 
          schedule.memory_of(task.lane) == schedule.memory_of(thief);
 }
 
-StealQuery make_steal_query(const Schedule& schedule, const CostTable& costs, StepTaskId task, LaneId victim,
-                            LaneId thief, double victim_wait_seconds, std::uint64_t random) {
-  StealQuery query;
-  const MemoryId here = schedule.memory_of(thief);
-  for_each_move(schedule, task, thief, [&](DatumId datum, MemoryId from, MemoryId to) {
-    (to == here ? query.fetch_seconds : query.return_seconds) += costs.copy_seconds(datum, from, to);
+Moves moves_for(const Schedule& schedule, const CostTable& costs, StepTaskId task, LaneId lane) {
+  Moves moves;
+  const MemoryId here = schedule.memory_of(lane);
+  for_each_move(schedule, task, lane, [&](DatumId datum, MemoryId from, MemoryId to) {
+    (to == here ? moves.fetch_seconds : moves.return_seconds) += costs.copy_seconds(datum, from, to);
   });
-  query.run_seconds = estimated_seconds(schedule, costs, task, thief);
-  query.victim_wait_seconds = victim_wait_seconds;
-  query.victim_run_seconds = estimated_seconds(schedule, costs, task, victim);
-  query.random = random;
-  return query;
+  return moves;
 }
 
 double moved_bytes(const Schedule& schedule, StepTaskId id, LaneId lane) {

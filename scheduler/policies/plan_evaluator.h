@@ -62,6 +62,7 @@ class PlanEvaluator : private EventLoop<PlanEvaluator> {
   template <class Action>
   void for_each_successor(StepTaskId id, Action action) const;
   void start(const ReadyEntry& entry, LaneId lane);
+  void finished(StepTaskId /*id*/, LaneId /*lane*/) {}
   void start_thefts() {}
 
   void lay_out(const Plan& plan);

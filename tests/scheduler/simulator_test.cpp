@@ -178,15 +178,22 @@ TEST(Simulator, StealingHelpsWhereADeviceIsSlow) {
   EXPECT_DOUBLE_EQ(alone.seconds, 16);
   EXPECT_EQ(summarize(step.schedule, alone).steals, 0);
 
-  // At 4 s "b" has ended one task, starts another and keeps two, of which the cost test gives one away: 3 s of waiting
-  // and running there against 1.2 s here. At 5 s it expects the last one to start at once.
+  // At 4 s "b" has ended one task, starts another and keeps two. The cost test knows by then that "b" is slow, and gives
+  // both away, one after the other; the second task of "b" ends at 8 s.
   const auto cost = make_steal_rule("cost");
   options.steal_rule = cost.get();
   const StepTrace tested = step.run(options);
-  EXPECT_DOUBLE_EQ(tested.seconds, 12);
-  EXPECT_EQ(summarize(step.schedule, tested).steals, 1);
+  EXPECT_DOUBLE_EQ(tested.seconds, 8);
+  EXPECT_EQ(summarize(step.schedule, tested).steals, 2);
 
-  // Without a test "a" takes both; the second task of "b" ends at 8 s.
+  // Slow only until 1 s: "b" ends its first task at 4 s, the second at 5 s, and of the other two "a" takes one at 4 s.
+  options.stragglers[0].until_seconds = 1;
+  const StepTrace short_time = step.run(options);
+  EXPECT_EQ(summarize(step.schedule, short_time).steals, 1);
+  EXPECT_DOUBLE_EQ(short_time.seconds, 6);
+  options.stragglers[0].until_seconds = std::numeric_limits<double>::infinity();
+
+  // So it does without a test.
   const auto random = make_steal_rule("random");
   options.steal_rule = random.get();
   const StepTrace naive = step.run(options);

@@ -41,6 +41,33 @@ TEST(StealRule, CostTakesWhatEndsEarlierByAMargin) {
   EXPECT_NEAR(rule->gain({0, 1e-6, 0, 0, 10e-6, 0}), 4e-6, 1e-18);  // a short task: 5 us of margin
 }
 
+StealQuery query(double fetch, double run, double back, double wait, double victim_run) {
+  return {fetch, run, back, wait, victim_run};
+}
+
+TEST(StealRule, CostTakesCopiesOnlyForWhatIsLate) {
+  const auto rule = make_steal_rule("cost");
+  StealQuery late = query(1, 10, 2, 20, 5);
+  late.late_seconds = 2.1;  // the margin is 2
+  EXPECT_DOUBLE_EQ(rule->gain(late), 20 + 5 - (1 + 10 + 2 + 2));
+  late.late_seconds = 1.9;
+  EXPECT_LE(rule->gain(late), 0);
+  StealQuery free = query(0, 10, 0, 20, 5);
+  free.late_seconds = 0;
+  EXPECT_DOUBLE_EQ(rule->gain(free), 20 + 5 - (10 + 2));
+}
+
+TEST(StealRule, CostCountsWhatTheThiefIsKeptFrom) {
+  const auto rule = make_steal_rule("cost");
+  StealQuery busy = query(0, 10, 0, 20, 5);
+  busy.thief_free_seconds = 7;  // its own task waits for 3 s
+  EXPECT_DOUBLE_EQ(rule->gain(busy), 20 + 5 - (10 + 2) - 3);
+  busy.thief_free_seconds = 10;
+  EXPECT_DOUBLE_EQ(rule->gain(busy), 20 + 5 - (10 + 2));
+  busy.thief_wait_seconds = 4;  // it has taken something else before
+  EXPECT_DOUBLE_EQ(rule->gain(busy), 20 + 5 - (4 + 10 + 2) - 4);
+}
+
 // Two micro-batches of relu -> sigmoid -> tanh, the first on "a", the second on "b".
 struct Chains {
   explicit Chains(bool own_memories)
@@ -54,25 +81,20 @@ struct Chains {
   Schedule schedule;
 };
 
-TEST(StealQuery, CountsWhatMoves) {
+TEST(Moves, CountWhatIsFetchedAndReturned) {
   const Chains chains(true);
-  const StealQuery relu = make_steal_query(chains.schedule, chains.costs, StepTaskId(0), kA, kB, 12, 34);
+  const Moves relu = moves_for(chains.schedule, chains.costs, StepTaskId(0), kB);
   EXPECT_DOUBLE_EQ(relu.fetch_seconds, kCopySeconds);  // from where the plan has copied it
   EXPECT_DOUBLE_EQ(relu.return_seconds, kCopySeconds);
-  EXPECT_DOUBLE_EQ(relu.run_seconds, 1);
-  EXPECT_DOUBLE_EQ(relu.victim_run_seconds, 1);
-  EXPECT_EQ(relu.victim_wait_seconds, 12);
-  EXPECT_EQ(relu.random, 34U);
   EXPECT_DOUBLE_EQ(moved_bytes(chains.schedule, StepTaskId(0), kB), 8000);
   EXPECT_EQ(moved_bytes(chains.schedule, StepTaskId(0), kA), 0);
 }
 
-TEST(StealQuery, NothingMovesWithinOneMemory) {
+TEST(Moves, NothingMovesWithinOneMemory) {
   const Chains chains(false);
-  const StealQuery sigmoid = make_steal_query(chains.schedule, chains.costs, StepTaskId(1), kA, kB, 0, 0);
+  const Moves sigmoid = moves_for(chains.schedule, chains.costs, StepTaskId(1), kB);
   EXPECT_EQ(sigmoid.fetch_seconds, 0);
   EXPECT_EQ(sigmoid.return_seconds, 0);
-  EXPECT_DOUBLE_EQ(sigmoid.run_seconds, 2);
   EXPECT_EQ(moved_bytes(chains.schedule, StepTaskId(1), kB), 0);
 }
 
@@ -106,16 +128,15 @@ struct Summing {
   StepTaskId update;
 };
 
-TEST(StealQuery, AStolenSumGoesBackToItsLeftOperand) {
+TEST(Moves, AStolenSumGoesBackToItsLeftOperand) {
   const Summing summing;
   const Schedule& schedule = summing.own[0];
   const CostTable costs(summing.graph, summing.two_memories, tiny_costs(summing.graph));
   const DatumId sum = summing.graph.outputs(TaskId(summing.reduce.value))[0];
   EXPECT_EQ(schedule.home(sum), schedule.home(summing.graph.datum(sum).storage));
-  const StealQuery query = make_steal_query(schedule, costs, summing.reduce, kA, kB, 0, 0);
-  EXPECT_DOUBLE_EQ(query.fetch_seconds, 2 * kCopySeconds);  // both operands lie in the memory of "a"
-  EXPECT_DOUBLE_EQ(query.return_seconds, kCopySeconds);
-  EXPECT_DOUBLE_EQ(query.run_seconds, 5);
+  const Moves moves = moves_for(schedule, costs, summing.reduce, kB);
+  EXPECT_DOUBLE_EQ(moves.fetch_seconds, 2 * kCopySeconds);  // both operands lie in the memory of "a"
+  EXPECT_DOUBLE_EQ(moves.return_seconds, kCopySeconds);
 }
 
 TEST(Stealable, TasksButNoCopiesAndUpdatesOnlyWithinOneMemory) {

@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,16 @@ class Program {
   // REQUIRES: the tensor has the value's type.
   virtual void import_value(ValueId value, const Tensor& from, void* to) = 0;
   virtual void export_value(ValueId value, const void* from, Tensor& to) = 0;
+};
+
+// Thrown, or handed to a completion, by a device that has failed for good: nothing more can run on it.
+class DeviceLost : public std::runtime_error {
+ public:
+  explicit DeviceLost(const std::string& what, DeviceId device = {}) : std::runtime_error(what), device_(device) {}
+  [[nodiscard]] DeviceId device() const { return device_; }  // known to who catches it from the executor
+
+ private:
+  DeviceId device_;
 };
 
 class Device {

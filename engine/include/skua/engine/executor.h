@@ -4,6 +4,8 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
+#include <stop_token>
 
 #include "skua/engine/device.h"
 #include "skua/scheduler/simulator.h"
@@ -15,9 +17,18 @@ namespace skua {
 class Launcher {
  public:
   virtual void launch(StepTaskId task, LaneId lane, Completion& completion) = 0;
+  // How many tasks a lane may have under way: more than one where it runs them in the order of their launches. What is
+  // launched is no longer there to be stolen.
+  [[nodiscard]] virtual int window(LaneId /*lane*/) const { return 1; }
 
  protected:
   ~Launcher() = default;
+};
+
+// A step that was stopped before its end.
+class Cancelled : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 class Executor {
@@ -29,9 +40,10 @@ class Executor {
   Executor& operator=(const Executor&) = delete;
 
   // Runs every task once and overwrites `trace`. Rethrows the first error, led by its task's name
-  // (std::invalid_argument stays that, all else becomes std::runtime_error), after everything that was under way has
-  // ended; tasks that had not started are skipped. The executor stays usable.
-  void run(Launcher& launcher, StepTrace& trace);
+  // (std::invalid_argument and DeviceLost stay that, all else becomes std::runtime_error), after everything that was
+  // under way has ended; tasks that had not started are skipped. Throws Cancelled where tasks were skipped because a
+  // stop was requested. The executor stays usable.
+  void run(Launcher& launcher, StepTrace& trace, const std::stop_token& stop = {});
 
  private:
   class Impl;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "skua/scheduler/steal_rule.h"
@@ -10,9 +11,12 @@
 
 namespace skua {
 
+// A device whose tasks take `factor` times as long if they start within these seconds of the step.
 struct Straggler {
   DeviceId device;
-  double factor = 1;  // its tasks take so many times as long
+  double factor = 1;
+  double from_seconds = 0;
+  double until_seconds = std::numeric_limits<double>::infinity();
 };
 
 struct SimulationOptions {
@@ -21,6 +25,7 @@ struct SimulationOptions {
   double cost_error = 0;  // each cost key's true time is the estimate times exp(cost_error * z), once per device
   std::vector<Straggler> stragglers = {};
   std::uint64_t seed = 0;
+  double copy_factor = 1;  // copies take so many times as long as estimated
 };
 
 // REQUIRES: the schedule's dependencies have no cycle (std::invalid_argument otherwise).

@@ -20,6 +20,8 @@ struct TaskRecord {
 struct StepTrace {
   std::vector<TaskRecord> records;  // by StepTaskId
   double seconds = 0;               // makespan
+
+  friend bool operator==(const StepTrace&, const StepTrace&) = default;
 };
 
 struct TraceSummary {
