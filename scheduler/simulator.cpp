@@ -148,7 +148,8 @@ class Simulation : private EventLoop<Simulation, SimulatedQueue> {
 
   // What the task really takes: the estimate with the wrong costs, the noise and the slowness that the options ask for.
   [[nodiscard]] double true_seconds(StepTaskId id, LaneId lane) const {
-    double seconds = estimated_seconds(schedule_, costs_, id, lane);
+    const CostTable& truth = options_.truth != nullptr ? *options_.truth : costs_;
+    double seconds = estimated_seconds(schedule_, truth, id, lane);
     const StepTask& task = schedule_.task(id);
     if (task.is_copy()) {
       seconds *= options_.copy_factor;
@@ -168,7 +169,7 @@ class Simulation : private EventLoop<Simulation, SimulatedQueue> {
       Random noise(options_.seed, (std::uint64_t{1} << 61) + id.index());
       seconds *= std::exp(options_.noise * noise.normal());
     }
-    const Moves moves = moves_for(schedule_, costs_, id, lane);
+    const Moves moves = moves_for(schedule_, truth, id, lane);
     return seconds + options_.copy_factor * (moves.fetch_seconds + moves.return_seconds);
   }
 

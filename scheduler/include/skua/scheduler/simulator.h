@@ -25,7 +25,8 @@ struct SimulationOptions {
   double cost_error = 0;  // each cost key's true time is the estimate times exp(cost_error * z), once per device
   std::vector<Straggler> stragglers = {};
   std::uint64_t seed = 0;
-  double copy_factor = 1;  // copies take so many times as long as estimated
+  double copy_factor = 1;            // copies take so many times as long as estimated
+  const CostTable* truth = nullptr;  // what tasks really take, of the same graph and cluster; else as estimated
 };
 
 // REQUIRES: the schedule's dependencies have no cycle (std::invalid_argument otherwise).
