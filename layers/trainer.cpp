@@ -22,13 +22,13 @@ Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& opti
       adaptation_(costs),
       trace_steps_(static_cast<std::size_t>(trace_steps)) {
   plan_ = plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});
-  make_session();
+  make_session(true);
 }
 
-void Trainer::make_session() {
+void Trainer::make_session(bool is_new_plan) {
   session_ = std::make_unique<Session>(tasks_, devices_, plan_, costs_, options_.stealing, options_.seed);
   predict();
-  adaptation_.begin(session_->schedule(), plan_.predicted_seconds);
+  adaptation_.begin(session_->schedule(), plan_.predicted_seconds, is_new_plan);
   ++plans_made_;
   step_seconds_.clear();
   last_traces_.clear();
@@ -110,15 +110,17 @@ void Trainer::begin_planning() {
 }
 
 void Trainer::take_up_plan() {
+  bool is_better = false;
   try {
     Plan plan = planning_.get();
-    if (Adaptation::is_better(plan, plan_, CostTable(tasks_, devices_.cluster, costs_))) plan_ = std::move(plan);
+    is_better = Adaptation::is_better(plan, plan_, CostTable(tasks_, devices_.cluster, costs_));
+    if (is_better) plan_ = std::move(plan);
   } catch (const std::invalid_argument&) {
     // By the measured times the policy meets a deadline or a limit no longer: what is trained goes on as planned first.
   }
   TrainingState state;
   export_state(state);
-  make_session();
+  make_session(is_better);
   import_state(state);
 }
 

@@ -35,7 +35,7 @@ class Trainer {
   [[nodiscard]] const ModelGraph& model() const { return model_; }
 
  private:
-  void make_session();
+  void make_session(bool is_new_plan);
   void predict();
   void begin_planning();
   void take_up_plan();

@@ -8,8 +8,9 @@
 
 namespace skua {
 
-void Adaptation::begin(const Schedule& schedule, double predicted_seconds) {
+void Adaptation::begin(const Schedule& schedule, double predicted_seconds, bool is_new) {
   predicted_seconds_ = predicted_seconds;
+  is_new_ = is_new;
   slowness_.clear();
   for (const DeviceSpec& device : schedule.cluster().devices()) slowness_.push_back(costs_.slowness(device.name));
   plan_steps_ = 0;
@@ -26,8 +27,11 @@ bool Adaptation::observe(const Schedule& schedule, const StepTrace& trace) {
   }
   follow(trace.seconds);
   const bool changed = speeds_changed(schedule);
-  if (!changed && calm_steps_ >= pause_) pause_ = kFirstPause;
   if (wait_ > 0) --wait_;
+  if (!changed && calm_steps_ >= (is_new_ ? kDriftSteps : pause_)) {
+    pause_ = kFirstPause;
+    wait_ = 0;
+  }
   if (wait_ > 0 || (!changed && std::abs(drift_steps_) < kDriftSteps)) return false;
   wait_ = pause_;
   pause_ *= 2;

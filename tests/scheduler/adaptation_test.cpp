@@ -43,7 +43,7 @@ class Training {
         slowness(cluster.device_count(), 1),
         planning_steps_(planning_steps),
         noise_(noise) {
-    take_up(make_plan());
+    take_up(make_plan(), true);
   }
 
   void run(int count) {
@@ -54,7 +54,8 @@ class Training {
     if (left_ && (*left_)-- == 0) {
       left_.reset();
       Plan made = make_plan();
-      take_up(Adaptation::is_better(made, plan, CostTable(tasks, cluster, costs)) ? std::move(made) : plan);
+      const bool is_better = Adaptation::is_better(made, plan, CostTable(tasks, cluster, costs));
+      take_up(is_better ? std::move(made) : plan, is_better);
       ++plans;
     }
     ++steps;
@@ -106,9 +107,9 @@ class Training {
  private:
   [[nodiscard]] Plan make_plan() const { return plan_with("auto", tasks, cluster, costs, {"", 0.5}); }
   [[nodiscard]] Schedule schedule() const { return Schedule(tasks, cluster, plan); }
-  void take_up(Plan next) {
+  void take_up(Plan next, bool is_new) {
     plan = std::move(next);
-    adaptation_.begin(schedule(), simulate(schedule(), CostTable(tasks, cluster, costs)).seconds);
+    adaptation_.begin(schedule(), simulate(schedule(), CostTable(tasks, cluster, costs)).seconds, is_new);
   }
   [[nodiscard]] SimulationOptions options(std::uint64_t seed) const {
     SimulationOptions options{.noise = noise_, .seed = seed};
@@ -216,14 +217,14 @@ TEST(Adaptation, PlansThatSettleNothingAreMadeMoreAndMoreRarely) {
   const Schedule schedule(graph, cluster, one_device_plan(graph, cluster));
   const StepTrace trace = simulate(schedule, CostTable(graph, cluster, costs));
   Adaptation adaptation(costs);
-  adaptation.begin(schedule, trace.seconds / 2);
+  adaptation.begin(schedule, trace.seconds / 2, true);
   std::vector<int> due;
   int observed = 0;  // without those of warm-ups
   for (int step = 0, of_plan = 0; step < 1000; ++step) {
     if (++of_plan > Adaptation::kWarmUpSteps) ++observed;
     if (!adaptation.observe(schedule, trace)) continue;
     due.push_back(observed);
-    adaptation.begin(schedule, trace.seconds / 2);
+    adaptation.begin(schedule, trace.seconds / 2, false);
     of_plan = 0;
   }
   EXPECT_EQ(due, (std::vector<int>{5, 8, 12, 20, 36, 68, 132, 260, 516}));

@@ -10,8 +10,9 @@
 namespace skua {
 
 // A plan is due once when the first steps have been measured; later where the makespan is off the predicted one by more
-// than kDrift for kDriftSteps steps in a row, or a device's slowness has changed. Plans that do not settle that become
-// due more and more rarely: after 4, 8, 16, ... further steps, until as many steps in a row went as predicted.
+// than kDrift for kDriftSteps steps in a row, or a device's slowness has changed. Where the plan could not be bettered,
+// or its steps do not go as predicted either, the next is due after 4, 8, 16, ... further steps at the earliest, until
+// a better plan has settled it or as many steps in a row went as predicted.
 class Adaptation {
  public:
   static constexpr int kWarmUpSteps = 2;        // first touches of memory, kernels' first runs
@@ -24,8 +25,8 @@ class Adaptation {
   // `costs` must outlive it.
   explicit Adaptation(CostModel& costs) : costs_(costs) {}
 
-  // The schedule's plan begins, or goes on with its prediction renewed.
-  void begin(const Schedule& schedule, double predicted_seconds);
+  // A plan begins: the first, one that is_better, or the same as before with its prediction renewed.
+  void begin(const Schedule& schedule, double predicted_seconds, bool is_new);
   // Adds a step to the costs, but for the kWarmUpSteps first ones of a plan. Whether to plan anew by them. Steps that
   // ran beside a planner are not to be added: its load would be taken for the devices' slowness.
   [[nodiscard]] bool observe(const Schedule& schedule, const StepTrace& trace);
@@ -40,6 +41,7 @@ class Adaptation {
   CostModel& costs_;
   double predicted_seconds_ = 0;
   std::vector<double> slowness_;  // by device, when the plan began
+  bool is_new_ = false;           // unlike the one before
   int plan_steps_ = 0;            // since then
   bool measured_ = false;         // the first plan by measured times was due
   int drift_steps_ = 0;           // in a row: positive above, negative below what was predicted
