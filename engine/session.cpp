@@ -116,18 +116,6 @@ class Session::Impl final : private Launcher {
     return stats;
   }
 
-  void observe(const StepTrace& trace, CostModel& model) const {
-    const std::vector<TaskTime> times = task_times(schedule_, trace);
-    for (std::size_t i = 0; i < task_graph_.task_count(); ++i) {
-      const Task& task = task_graph_.task(TaskId(static_cast<std::int64_t>(i)));
-      const TaskRecord& record = trace.records[i];
-      if (record.copied_bytes > 0) continue;  // a theft with transfers: not the kernel's time alone
-      const std::string& kind = devices_.cluster.device(schedule_.lanes()[record.lane.index()].device).kind;
-      model.observe(task_graph_.cost_keys()[task.cost_key.index()].signature, kind, times[i].run_seconds);
-      model.observe_wake(kind, times[i].wake_seconds);  // 0 is no sample
-    }
-  }
-
  private:
   // Where a task's operands begin in pointers_, inputs before outputs.
   struct Operands {
@@ -305,9 +293,6 @@ const CostTable& Session::costs() const {
 }
 SessionStats Session::stats() const {
   return impl_->stats();
-}
-void Session::observe(const StepTrace& trace, CostModel& model) const {
-  impl_->observe(trace, model);
 }
 
 }  // namespace skua

@@ -50,6 +50,18 @@ class Raised {
   bool& flag_;
 };
 
+// No planner is left at work when it goes.
+class Planners {
+ public:
+  explicit Planners(Trainer& trainer) : trainer_(trainer) {}
+  ~Planners() { trainer_.drop_planning(); }
+  Planners(const Planners&) = delete;
+  Planners& operator=(const Planners&) = delete;
+
+ private:
+  Trainer& trainer_;
+};
+
 using Seconds = std::chrono::duration<double>;
 
 }  // namespace
@@ -61,6 +73,7 @@ History Model::Impl::fit(Model& self, const Dataset& data, const FitOptions& opt
   check_resumed(options);
   begin_training(self, data, options);
   const Raised training(training_);
+  const Planners planners(*trainer_);
   ProgressBar bar;
   std::vector<Callback*> callbacks = options.callbacks;
   if (options.verbose) callbacks.insert(callbacks.begin(), &bar);
@@ -99,14 +112,16 @@ int Model::Impl::micro_batches_for(const Model& self, std::int64_t batch_size) c
 
 void Model::Impl::begin_training(const Model& self, const Dataset& data, const FitOptions& options) {
   const int micro_batches = micro_batches_for(self, options.batch_size);
-  const auto make_trainer = [&](std::int64_t samples, int parts, int trace_steps) {
-    return std::make_unique<Trainer>(blueprint_->training_graph(samples, parts, options_), parts, options_, devices_,
+  const auto make_trainer = [&](std::int64_t samples, int parts, const CompileOptions& compile, int trace_steps) {
+    return std::make_unique<Trainer>(blueprint_->training_graph(samples, parts, options_), parts, compile, devices_,
                                      costs_, trace_steps);
   };
-  auto trainer = make_trainer(options.batch_size, micro_batches, options.trace_steps);
+  auto trainer = make_trainer(options.batch_size, micro_batches, options_, options.trace_steps);
   trainer->import_state(state());
   const std::int64_t rest = options.drop_last ? 0 : data.size() % options.batch_size;
-  last_trainer_ = rest == 0 ? nullptr : make_trainer(rest, micro_batches_within(rest, micro_batches), 0);
+  CompileOptions waiting = options_;  // its planner would work beside the other trainer's steps
+  waiting.plan_in_background = false;
+  last_trainer_ = rest == 0 ? nullptr : make_trainer(rest, micro_batches_within(rest, micro_batches), waiting, 0);
   trainer_ = std::move(trainer);
   report_ = TrainingReport();
   train_seconds_ = 0;
@@ -169,7 +184,6 @@ StepResult Model::Impl::train_step(const Batch& batch, const FitOptions& options
 
 void Model::Impl::end_epoch(Model& self, const FitOptions& options, const std::vector<Callback*>& callbacks,
                             EpochLogs& logs) {
-  trainer_->end_epoch();
   train_seconds_ += logs.seconds;
   report_ = trainer_->report();
   if (last_trainer_ != nullptr) report_.steps += last_trainer_->report().steps;

@@ -3,23 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <chrono>
 #include <set>
 #include <stdexcept>
 
 #include "skua/scheduler/median.h"
 #include "skua/scheduler/policy.h"
+#include "skua/scheduler/simulator.h"
 
 namespace skua {
-namespace {
-
-constexpr int kWarmUpSteps = 2;       // first touches of memory, kernels' first runs
-constexpr int kMeasuredSteps = 5;     // enough for a median
-constexpr double kDrift = 0.2;        // of the measured step from the planned one, before it is planned anew
-constexpr double kWorthwhile = 0.99;  // a new plan must be better by so much
-
-}  // namespace
-
 Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& options, DeviceSet& devices,
                  CostModel& costs, int trace_steps)
     : model_(std::move(model)),
@@ -27,19 +19,27 @@ Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& opti
       devices_(devices),
       costs_(costs),
       tasks_(model_.graph, micro_batches, options.constraints),
+      adaptation_(costs),
       trace_steps_(static_cast<std::size_t>(trace_steps)) {
   plan_ = plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});
-  make_session();
+  make_session(true);
 }
 
-void Trainer::make_session() {
+void Trainer::make_session(bool is_new_plan) {
   session_ = std::make_unique<Session>(tasks_, devices_, plan_, costs_, options_.stealing, options_.seed);
-  const auto rule = make_steal_rule(options_.stealing);
-  plan_.predicted_seconds = simulate(session_->schedule(), session_->costs(), {.steal_rule = rule.get()}).seconds;
+  predict();
+  adaptation_.begin(session_->schedule(), plan_.predicted_seconds, is_new_plan);
   ++plans_made_;
   step_seconds_.clear();
   last_traces_.clear();
   busy_.assign(devices_.devices.size(), 0);
+}
+
+// By the present costs.
+void Trainer::predict() {
+  const auto rule = make_steal_rule(options_.stealing);
+  predicted_by_ = std::make_unique<CostTable>(tasks_, devices_.cluster, costs_);
+  plan_.predicted_seconds = simulate(session_->schedule(), *predicted_by_, {.steal_rule = rule.get()}).seconds;
 }
 
 void Trainer::import_state(const TrainingState& state) {
@@ -70,6 +70,8 @@ void Trainer::export_state(TrainingState& state) const {
 }
 
 StepResult Trainer::step(const Tensor& features, const Tensor& labels, std::int64_t step, double learning_rate) {
+  if (plan_is_due_) begin_planning();
+  if (planning_.valid() && planning_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) take_up_plan();
   inputs_[model_.features] = &features;
   if (model_.labels.valid()) inputs_[model_.labels] = &labels;
   const StepContext context{step, static_cast<float>(learning_rate), options_.seed};
@@ -84,49 +86,56 @@ void Trainer::measure(const StepTrace& trace) {
   const TraceSummary summary = summarize(session_->schedule(), trace);
   steals_ += summary.steals;
   bytes_copied_ += summary.bytes_copied;
-  for (std::size_t d = 0; d < busy_.size(); ++d) busy_[d] += summary.utilization[d];
-  step_seconds_.push_back(trace.seconds);
   if (trace_steps_ > 0) {
     if (last_traces_.size() == trace_steps_) last_traces_.pop_front();
     last_traces_.push_back(trace);
   }
-  if (window_ == kNoWindow || ++window_ <= kWarmUpSteps) return;
-  session_->observe(trace, costs_);
-  if (window_ < kWarmUpSteps + kMeasuredSteps) return;
-  window_ = kNoWindow;
-  plan_anew();
+  if (planning_.valid()) return;  // it ran beside a planner
+  for (std::size_t d = 0; d < busy_.size(); ++d) busy_[d] += summary.utilization[d];
+  step_seconds_.push_back(trace.seconds);
+  plan_is_due_ = adaptation_.observe(session_->schedule(), trace);
+  if (!plan_is_due_) return;
+  measured_costs_ = true;
+  predict();
 }
 
-double Trainer::simulated_seconds(const Plan& plan) const {
-  return simulate(Schedule(tasks_, devices_.cluster, plan), CostTable(tasks_, devices_.cluster, costs_)).seconds;
+// The planner has a copy of the costs, which go on changing; task graph and cluster do not.
+void Trainer::begin_planning() {
+  plan_is_due_ = false;
+  const PolicyOptions options{options_.plan_file, options_.plan_seconds, options_.plan_in_background};
+  planning_ = std::async(std::launch::async, [this, options, costs = costs_] {
+    return plan_with(options_.policy, tasks_, devices_.cluster, costs, options);
+  });
+  if (!options_.plan_in_background) planning_.wait();
 }
 
-// The weights go to the new session bit by bit.
-void Trainer::plan_anew() {
+void Trainer::take_up_plan() {
+  bool is_better = false;
   try {
-    Plan plan =
-        plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});
-    if (plan.predicted_seconds < simulated_seconds(plan_) * kWorthwhile) plan_ = std::move(plan);
+    Plan plan = planning_.get();
+    is_better = Adaptation::is_better(plan, plan_, CostTable(tasks_, devices_.cluster, costs_));
+    if (is_better) plan_ = std::move(plan);
   } catch (const std::invalid_argument&) {
     // By the measured times the policy meets a deadline or a limit no longer: what is trained goes on as planned first.
   }
   TrainingState state;
   export_state(state);
-  make_session();
+  make_session(is_better);
   import_state(state);
 }
 
-void Trainer::end_epoch() {
-  if (window_ != kNoWindow || std::ssize(step_seconds_) < kMeasuredSteps) return;
-  const double measured = median_of(step_seconds_);
-  if (std::abs(measured - plan_.predicted_seconds) > kDrift * plan_.predicted_seconds) window_ = 0;
+void Trainer::drop_planning() {
+  if (planning_.valid()) planning_.wait();
+  planning_ = {};
+  plan_is_due_ = false;
 }
 
 TrainingReport Trainer::report() const {
   TrainingReport report;
   report.plan = plan_;
   report.plans_made = plans_made_;
-  report.lower_bound_seconds = lower_bound_seconds(session_->costs());
+  report.measured_costs = measured_costs_;
+  report.lower_bound_seconds = lower_bound_seconds(*predicted_by_);
   report.median_step_seconds = step_seconds_.empty() ? 0 : median_of(step_seconds_);
   report.steps = steps_;
   report.steals = steals_;

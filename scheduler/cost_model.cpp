@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <string_view>
+#include <tuple>
 
 #include "graph/message_file.h"
 #include "scheduler.pb.h"
@@ -36,9 +38,35 @@ std::vector<bool> devices_of(const Constraints::Pin& pin, const Cluster& cluster
   return devices;
 }
 
+// One step's times of a cost key on devices of one kind.
+struct KindSamples {
+  CostKeyId key;
+  std::string kind;
+  std::vector<std::pair<DeviceId, std::vector<double>>> by_device;
+};
+
+std::vector<KindSamples> by_key_and_kind(const Cluster& cluster, std::vector<TaskSample>& samples) {
+  const auto order = [&](const TaskSample& sample) {
+    return std::tuple(sample.key, std::string_view(cluster.device(sample.device).kind), sample.device);
+  };
+  std::ranges::stable_sort(samples, {}, order);
+  std::vector<KindSamples> groups;
+  for (const TaskSample& sample : samples) {
+    const std::string& kind = cluster.device(sample.device).kind;
+    if (groups.empty() || groups.back().key != sample.key || groups.back().kind != kind) {
+      groups.push_back({sample.key, kind, {}});
+    }
+    auto& by_device = groups.back().by_device;
+    if (by_device.empty() || by_device.back().first != sample.device) by_device.push_back({sample.device, {}});
+    by_device.back().second.push_back(sample.seconds);
+  }
+  return groups;
+}
+
 // Whether both take the same time for anything.
-bool alike(const DeviceSpec& a, const DeviceSpec& b) {
-  return a.kind == b.kind && a.flops_per_second == b.flops_per_second && a.bytes_per_second == b.bytes_per_second &&
+bool alike(const DeviceSpec& a, const DeviceSpec& b, const CostModel& model) {
+  return model.slowness(a.name) == model.slowness(b.name) && a.kind == b.kind &&
+         a.flops_per_second == b.flops_per_second && a.bytes_per_second == b.bytes_per_second &&
          a.launch_seconds == b.launch_seconds;
 }
 
@@ -50,7 +78,7 @@ double CostModel::roofline_seconds(const CostKey& key, const DeviceSpec& device)
 
 std::optional<double> CostModel::measured_seconds(const Key& key) const {
   const auto found = samples_.find(key);
-  if (found == samples_.end() || found->second.latest.size() < kMinSamples) return std::nullopt;
+  if (found == samples_.end() || !found->second.count()) return std::nullopt;
   return median_of(found->second.latest);
 }
 
@@ -63,9 +91,10 @@ void CostModel::observe_wake(const std::string& device_kind, double seconds) {
 }
 
 double CostModel::seconds(const CostKey& key, const DeviceSpec& device) const {
-  if (const auto measured = measured_seconds({key.signature, device.kind})) return *measured;
+  const double slowness = speeds_.factor(device.name);
+  if (const auto measured = measured_seconds({key.signature, device.kind})) return *measured * slowness;
   const auto known = set_.find({key.signature, device.kind});
-  return known != set_.end() ? known->second : roofline_seconds(key, device);
+  return (known != set_.end() ? known->second : roofline_seconds(key, device)) * slowness;
 }
 
 void CostModel::set(const std::string& signature, const std::string& device_kind, double seconds) {
@@ -77,9 +106,37 @@ void CostModel::set(const std::string& signature, const std::string& device_kind
 }
 
 void CostModel::observe(const std::string& signature, const std::string& device_kind, double seconds) {
-  if (!is_time(seconds)) return;
-  Samples& samples = samples_[{signature, device_kind}];
-  ++samples.total;
+  if (is_time(seconds)) add({signature, device_kind}, seconds, 1);
+}
+
+void CostModel::observe_step(const TaskGraph& graph, const Cluster& cluster, std::vector<TaskSample> samples) {
+  std::erase_if(samples, [](const TaskSample& sample) { return !is_time(sample.seconds); });
+  const std::vector<KindSamples> groups = by_key_and_kind(cluster, samples);
+  std::vector<Key> keys;
+  std::vector<std::vector<KeyRatio>> ratios(cluster.device_count());
+  for (const KindSamples& group : groups) {
+    keys.emplace_back(graph.cost_keys()[group.key.index()].signature, group.kind);
+    const auto expected = measured_seconds(keys.back());
+    if (!expected) continue;
+    for (const auto& [device, seconds] : group.by_device) {
+      ratios[device.index()].push_back(
+          {median_of(seconds) / *expected, *expected * static_cast<double>(seconds.size())});
+    }
+  }
+  const std::vector<double> slowness = speeds_.observe(cluster, ratios);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    std::vector<double> healthy;
+    for (const auto& [device, seconds] : groups[i].by_device) {
+      for (const double here : seconds) healthy.push_back(here / slowness[device.index()]);
+    }
+    const std::size_t tasks = healthy.size();
+    add(keys[i], median_of(std::move(healthy)), tasks);
+  }
+}
+
+void CostModel::add(const Key& key, double seconds, std::size_t tasks) {
+  Samples& samples = samples_[key];
+  samples.total += tasks;
   if (samples.latest.size() < kKeptSamples) {
     samples.latest.push_back(seconds);
   } else {
@@ -91,7 +148,7 @@ void CostModel::observe(const std::string& signature, const std::string& device_
 void CostModel::save(const std::string& path) const {
   proto::Profile file;
   for (const auto& [key, samples] : samples_) {
-    if (samples.latest.size() < kMinSamples) continue;
+    if (!samples.count()) continue;
     auto& time = *file.add_times();
     time.set_signature(key.first);
     time.set_device_kind(key.second);
@@ -123,11 +180,13 @@ CostModel CostModel::load(const std::string& path) {
 CostTable::CostTable(const TaskGraph& graph, const Cluster& cluster, const CostModel& model)
     : graph_(&graph), cluster_(&cluster) {
   seconds_.reserve(graph.cost_keys().size() * cluster.device_count());
+  std::vector<bool> as_before;  // by device: like the one before it
+  for (std::size_t d = 0; d < cluster.device_count(); ++d) {
+    as_before.push_back(d > 0 && alike(cluster.devices()[d - 1], cluster.devices()[d], model));
+  }
   for (const CostKey& key : graph.cost_keys()) {
-    const DeviceSpec* before = nullptr;
-    for (const DeviceSpec& device : cluster.devices()) {
-      seconds_.push_back(before != nullptr && alike(*before, device) ? seconds_.back() : model.seconds(key, device));
-      before = &device;
+    for (std::size_t d = 0; d < as_before.size(); ++d) {
+      seconds_.push_back(as_before[d] ? seconds_.back() : model.seconds(key, cluster.devices()[d]));
     }
   }
   for (const DeviceSpec& device : cluster.devices()) wake_seconds_.push_back(model.wake_seconds(device.kind));

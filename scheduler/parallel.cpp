@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <exception>
+#include <utility>
 #include <vector>
 
 #include "parallel_tbb.h"
@@ -16,12 +17,18 @@ void hand_over() {
   handed_over.fetch_add(1, std::memory_order_acq_rel);
 }
 
+thread_local bool one_thread = false;
+
 }  // namespace
+
+OneThread::OneThread() : before_(std::exchange(one_thread, true)) {}
+OneThread::~OneThread() {
+  one_thread = before_;
+}
 
 void parallel_for(std::size_t count, const std::function<void(std::size_t)>& action) {
   std::vector<std::exception_ptr> errors(count);
-  hand_over();
-  run_on_tbb(count, [&](std::size_t i) {
+  const auto run = [&](std::size_t i) {
     hand_over();
     try {
       action(i);
@@ -29,7 +36,13 @@ void parallel_for(std::size_t count, const std::function<void(std::size_t)>& act
       errors[i] = std::current_exception();
     }
     hand_over();
-  });
+  };
+  hand_over();
+  if (one_thread) {
+    for (std::size_t i = 0; i < count; ++i) run(i);
+  } else {
+    run_on_tbb(count, run);
+  }
   hand_over();
   for (const std::exception_ptr& error : errors) {
     if (error != nullptr) std::rethrow_exception(error);

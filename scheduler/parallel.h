@@ -11,4 +11,16 @@ namespace skua {
 // the caller. The calling thread takes up no other work meanwhile, so that a worker of an executor may call, too.
 void parallel_for(std::size_t count, const std::function<void(std::size_t)>& action);
 
+// While it lives, the thread that made it runs its own loops alone, one action after the other.
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  bool before_;
+};
+
 }  // namespace skua

@@ -9,6 +9,7 @@
 #include <exception>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <tuple>
 
@@ -72,6 +73,8 @@ std::unique_ptr<Policy> make_policy(const std::string& name, const PolicyOptions
 
 Plan plan_with(const std::string& policy, const TaskGraph& graph, const Cluster& cluster, const CostModel& model,
                const PolicyOptions& options) {
+  std::optional<OneThread> alone;
+  if (options.one_thread) alone.emplace();
   Plan plan = make_policy(policy, options)->make_plan(graph, cluster, model);
   const CostTable costs(graph, cluster, model);
   Plan blank = blank_plan(costs);

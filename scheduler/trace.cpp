@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+
+#include "skua/scheduler/median.h"
 
 namespace skua {
 
@@ -34,6 +37,23 @@ std::vector<TaskTime> task_times(const Schedule& schedule, const StepTrace& trac
     }
   }
   return times;
+}
+
+void observe(const Schedule& schedule, const StepTrace& trace, CostModel& model) {
+  const TaskGraph& graph = schedule.graph();
+  const std::vector<TaskTime> times = task_times(schedule, trace);
+  std::vector<TaskSample> samples;
+  std::map<std::string, std::vector<double>> wakes;  // by device kind
+  for (std::size_t i = 0; i < graph.task_count(); ++i) {
+    const TaskRecord& record = trace.records[i];
+    if (record.copied_bytes > 0) continue;  // not the kernel's time alone
+    const DeviceId device = schedule.lanes()[record.lane.index()].device;
+    const Task& task = graph.task(TaskId(static_cast<std::int64_t>(i)));
+    samples.push_back({task.cost_key, device, times[i].run_seconds});
+    if (times[i].wake_seconds > 0) wakes[schedule.cluster().device(device).kind].push_back(times[i].wake_seconds);
+  }
+  model.observe_step(graph, schedule.cluster(), std::move(samples));
+  for (auto& [kind, seconds] : wakes) model.observe_wake(kind, median_of(std::move(seconds)));
 }
 
 std::string task_category(const Schedule& schedule, StepTaskId id, const TaskRecord& record) {

@@ -57,7 +57,7 @@ class Workload {
   // Adds the operators' times in some steps of data parallelism, which keeps all devices busy, to the costs.
   void calibrate(int steps) {
     Session session(*tasks_, devices_, plan("data_parallel", 0), costs_, "none");
-    run(session, steps, [&](const StepTrace& trace) { session.observe(trace, costs_); });
+    run(session, steps, [&](const StepTrace& trace) { observe(session.schedule(), trace, costs_); });
   }
 
   struct Times {

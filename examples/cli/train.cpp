@@ -243,7 +243,7 @@ void train(Options options, const CLI::App& command) {
     fit.callbacks.push_back(samples.get());
   }
   const History history = model.fit(*data.train, fit);
-  const char* costs = model.report().plans_made > 1 ? "measured" : profiled ? "profile" : "roofline";
+  const char* costs = model.report().measured_costs ? "measured" : profiled ? "profile" : "roofline";
   show({options, model, history, description, fmt::format("simulated: {}, {} costs", options.devices, costs),
         recipe.baselines ? recipe.baselines(data) : std::vector<std::pair<std::string, double>>()});
 }

@@ -339,7 +339,7 @@ TEST(Session, MeasuredTimesReachTheCostModel) {
   StepTrace trace;
   for (int step = 0; step < 3; ++step) {
     session.run(problem.inputs, {step, kLearningRate, 0}, &trace);
-    session.observe(trace, model);
+    observe(session.schedule(), trace, model);
     // One device is never idle but before its first task, so its tasks fill the step.
     double seconds = 0;
     for (const TaskTime& time : task_times(session.schedule(), trace)) seconds += time.wake_seconds + time.run_seconds;

@@ -103,6 +103,7 @@ TEST_P(ModelKinds, BitsDoNotDependOnDevicesPolicyOrStealing) {
         EXPECT_EQ(trained({.devices = devices,
                            .policy = policy.name,
                            .plan_seconds = 0.01,
+                           .plan_in_background = false,
                            .stealing = stealing,
                            .micro_batches = 4}),
                   expected)

@@ -19,7 +19,11 @@ TEST(Model, TrainsAsTheReference) {
   for (const Optimizer& optimizer :
        {Optimizer(Adam(0.01, {.epsilon = 1e-2})), Optimizer(SGD(0.1, {.momentum = 0.9}))}) {
     Sequential model = small_model();
-    const CompileOptions options{.optimizer = optimizer, .devices = "cpu:2", .micro_batches = 2, .seed = 3};
+    const CompileOptions options{.optimizer = optimizer,
+                                 .devices = "cpu:2",
+                                 .plan_in_background = false,
+                                 .micro_batches = 2,
+                                 .seed = 3};
     model.compile(options);
     const Graph graph = model.training_graph(8, 1, options);
     Values values;
@@ -123,6 +127,7 @@ TEST(Model, BitsDoNotDependOnDevicesPolicyOrStealing) {
         EXPECT_EQ(trained_hash({.devices = devices,
                                 .policy = policy.name,
                                 .plan_seconds = 0.01,
+                                .plan_in_background = false,
                                 .stealing = stealing,
                                 .micro_batches = 4}),
                   expected)
@@ -135,10 +140,11 @@ TEST(Model, BitsDoNotDependOnDevicesPolicyOrStealing) {
 
 TEST(Model, PlansAreMadeAnewByMeasuredTimes) {
   Sequential model = small_model();
-  model.compile({.devices = "cpu:2", .micro_batches = 2});
+  model.compile({.devices = "cpu:2", .plan_in_background = false, .micro_batches = 2});
   model.fit(*corners(64), {.batch_size = 16, .steps = 12, .verbose = false, .trace_steps = 3});
   const TrainingReport& report = model.report();
   EXPECT_EQ(report.plans_made, 2);
+  EXPECT_TRUE(report.measured_costs);
   EXPECT_EQ(report.steps, 12);
   EXPECT_EQ(report.traces.size(), 3U);
   EXPECT_GT(report.median_step_seconds, 0);

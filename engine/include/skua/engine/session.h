@@ -44,8 +44,6 @@ class Session {
   [[nodiscard]] const Schedule& schedule() const;
   [[nodiscard]] const CostTable& costs() const;
   [[nodiscard]] SessionStats stats() const;
-  // Adds the trace's measured times to the cost model.
-  void observe(const StepTrace& trace, CostModel& model) const;
 
  private:
   class Impl;

@@ -21,9 +21,12 @@ struct CompileOptions {
   Loss loss = SparseCategoricalCrossentropy();
   std::vector<Metric> metrics = {};  // none: those of the loss
   LearningRateSchedule schedule = schedules::constant();
-  std::string devices = "cpu";    // see open_devices
-  std::string policy = "auto";    // one of policies()
-  double plan_seconds = 10;       // the planner's time budget
+  std::string devices = "cpu";  // see open_devices
+  std::string policy = "auto";  // one of policies()
+  double plan_seconds = 10;     // the planner's time budget
+  // Steps go on while a plan is made anew, and which of them is the first under it depends on the clock (their results
+  // do not); else they wait for it.
+  bool plan_in_background = true;
   std::string plan_file = "";     // for the policy "replay"
   std::string stealing = "cost";  // one of steal_rule_names()
   // Parts of a batch that gradients are summed over: part of the numerics. 0: the count with the best simulated step
@@ -31,7 +34,8 @@ struct CompileOptions {
   int micro_batches = 0;
   std::uint64_t seed = 0;         // of first weights, of dropout and noise, and of the order of samples
   std::string profile_file = "";  // measured times: read where the file exists, written after fit
-  Constraints constraints = {};   // on the plan of training steps; layers by name, or single nodes ("conv1.weight.update")
+  Constraints constraints =
+      {};  // on the plan of training steps; layers by name, or single nodes ("conv1.weight.update")
 };
 
 using MetricValues = std::map<std::string, double>;  // by the metric's name
@@ -88,17 +92,18 @@ struct Metrics {
 
 // How the last fit ran, up to its last epoch. Times are seconds of one step, from its first task to its last.
 struct TrainingReport {
-  Plan plan;  // the last one; its prediction uses measured times where there are any
-  int plans_made = 0;
+  Plan plan;                                         // the last one that was taken up
+  int plans_made = 0;                                // also of those that were no better than the one before
+  bool measured_costs = false;                       // the prediction is by times that were measured in this fit
   double lower_bound_seconds = 0;                    // of any plan, by the same times
-  double median_step_seconds = 0;                    // measured, since the last plan
+  double median_step_seconds = 0;                    // measured, since the last plan, while no other was being made
   std::int64_t steps = 0;                            // of this fit
   double seconds = 0;                                // of this fit, validation left out
   double final_loss = 0;                             // mean of the last batch
   std::int64_t steals = 0;                           // over all steps
   double bytes_copied = 0;                           // over all steps
   std::vector<std::string> devices;                  // names; the next two are by device
-  std::vector<double> utilization;                   // mean busy share of a step since the last plan
+  std::vector<double> utilization;                   // mean busy share of these steps
   std::vector<double> peak_bytes;                    // of the device's memory; devices in one memory share it
   std::map<std::string, std::string> layer_devices;  // by layer: where the last plan puts its work, "cpu:0, cpu:1"
   std::vector<StepTrace> traces;                     // of the last steps, as FitOptions::trace_steps asks

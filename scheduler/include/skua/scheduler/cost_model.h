@@ -7,13 +7,20 @@
 #include <string>
 #include <vector>
 
-#include "skua/scheduler/cluster.h"
+#include "skua/scheduler/device_speeds.h"
 #include "skua/scheduler/task_graph.h"
 
 namespace skua {
 
-// Measured times by (signature, device kind), as a median of the latest samples: one bad sample changes nothing. A time
-// is what the task takes of its device, the handing over from the task before included.
+// What a task took of its device in one step, the handing over from the task before included.
+struct TaskSample {
+  CostKeyId key;
+  DeviceId device;
+  double seconds = 0;
+};
+
+// Measured times by (signature, device kind), as a median of the latest samples: one bad sample changes nothing. They
+// are those of a healthy device; one that is slower than others of its kind takes its factor as long.
 // One thread at a time, or several that only read.
 class CostModel {
  public:
@@ -21,7 +28,7 @@ class CostModel {
   [[nodiscard]] static double roofline_seconds(const CostKey& key, const DeviceSpec& device);
 
   // The median of the samples where there are at least kMinSamples of them, else the time that was set, else the
-  // roofline.
+  // roofline; times the device's slowness.
   [[nodiscard]] double seconds(const CostKey& key, const DeviceSpec& device) const;
   // Adds a sample. Samples that are not finite and positive are dropped.
   void observe(const std::string& signature, const std::string& device_kind, double seconds);
@@ -29,6 +36,13 @@ class CostModel {
   // kMinSamples of them, else 0.
   [[nodiscard]] double wake_seconds(const std::string& device_kind) const;
   void observe_wake(const std::string& device_kind, double seconds);
+  // Adds one step: how the devices compare, and for each signature and kind the median over its tasks as one sample,
+  // so that a lasting change is followed after kKeptSamples / 2 steps, however many micro-batches there are. What a
+  // device took in which it stands out by slowness counts as if it had been healthy.
+  void observe_step(const TaskGraph& graph, const Cluster& cluster, std::vector<TaskSample> samples);
+  // How many times as long as others of its kind the device of that name takes; exactly 1 unless it stands out. Profile
+  // files do not hold it.
+  [[nodiscard]] double slowness(const std::string& device) const { return speeds_.factor(device); }
   // A time that is known, 0 or more; infinity: devices of that kind cannot run it. Throws std::invalid_argument
   // otherwise. Profile files do not hold it.
   void set(const std::string& signature, const std::string& device_kind, double seconds);
@@ -40,19 +54,23 @@ class CostModel {
   [[nodiscard]] static CostModel load(const std::string& path);
 
   static constexpr std::size_t kMinSamples = 3;
-  static constexpr std::size_t kKeptSamples = 31;
+  static constexpr std::size_t kKeptSamples = 9;
 
  private:
   struct Samples {
     std::vector<double> latest;  // at most kKeptSamples, a ring
     std::size_t next = 0;
     std::uint64_t total = 0;
+
+    [[nodiscard]] bool count() const { return latest.size() >= kMinSamples || total >= kMinSamples; }
   };
   using Key = std::pair<std::string, std::string>;  // signature, device kind
   [[nodiscard]] std::optional<double> measured_seconds(const Key& key) const;
+  void add(const Key& key, double seconds, std::size_t tasks);
 
   std::map<Key, Samples> samples_;
   std::map<Key, double> set_;
+  DeviceSpeeds speeds_;
 };
 
 // The cost model's answers for one task graph on one cluster, looked up once: what policies, the simulator and the

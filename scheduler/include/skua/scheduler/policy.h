@@ -27,6 +27,7 @@ struct PolicyOptions {
   // Time budget on one thread, about: those that search or solve programs count what they look at, so that a plan does
   // not depend on the machine.
   double plan_seconds = 10;
+  bool one_thread = false;  // plan_with: on the calling thread alone, for planning beside steps
 };
 
 struct PolicyInfo {

@@ -46,6 +46,8 @@ struct TaskTime {
 };
 // By StepTaskId. A stolen task's wait is none of these.
 [[nodiscard]] std::vector<TaskTime> task_times(const Schedule& schedule, const StepTrace& trace);
+// Adds a step's times to the cost model, but for those of thefts with transfers and of copies.
+void observe(const Schedule& schedule, const StepTrace& trace, CostModel& model);
 
 // "compute", "reduce", "update", "copy", or "steal" for what ran elsewhere than planned.
 [[nodiscard]] std::string task_category(const Schedule& schedule, StepTaskId id, const TaskRecord& record);
