@@ -50,6 +50,7 @@ class Ablation {
 
  private:
   [[nodiscard]] CostModel true_costs(const Situation& situation, std::uint64_t seed) const;
+  [[nodiscard]] double bound_seconds(const Situation& situation, std::uint64_t seed, int steps) const;
   [[nodiscard]] std::vector<Straggler> stragglers(const Situation& situation, int step, int steps) const;
 
   Cluster cluster_;
