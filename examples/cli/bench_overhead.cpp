@@ -175,7 +175,7 @@ class OverheadReport {
           work_us > 0 ? std::optional(side.efficiency(options_.workers)) : std::nullopt;
       results_.push_back({{"tasks", tasks},
                           {"work_us", work_us},
-                          {"in_order_ns", median_of(side.order_ns)},
+                          {"in_order_ns_by_round", side.order_ns},
                           {"side", side.side},
                           {"build_ns", side.build_ns},
                           {"run_ns", side.run()},
