@@ -27,6 +27,8 @@ void add_bench_planning_command(CLI::App& bench);
 void add_bench_fidelity_command(CLI::App& bench);
 void add_bench_policies_command(CLI::App& bench);
 void add_bench_stealing_command(CLI::App& bench);
+void add_bench_overhead_command(CLI::App& bench);
+void add_bench_wakeup_command(CLI::App& bench);
 
 // Options of one name mean one thing in every subcommand.
 void add_json_option(CLI::App& command, bool& json);

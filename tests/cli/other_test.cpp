@@ -6,7 +6,7 @@ namespace {
 
 TEST(Command, EverySubcommandExplainsItself) {
   for (const char* name : {"", "devices", "policies", "train", "plan", "simulate", "schedule", "bench", "bench speedup",
-                           "bench fidelity", "bench policies", "bench planning"}) {
+                           "bench fidelity", "bench policies", "bench planning", "bench overhead", "bench wakeup"}) {
     const Outcome outcome = skua(std::string(name) + " --help");
     EXPECT_EQ(outcome.status, 0) << name;
     EXPECT_NE(outcome.out.find("--help"), std::string::npos) << name;
@@ -166,6 +166,14 @@ TEST(Command, BadInputIsRefused) {
   expect_refused("bench fidelity --models resnet18", {"resnet18"});
   expect_refused("bench fidelity --csv /nowhere/x", {"--csv", "/nowhere/x"});
   expect_refused("bench flight", {"flight"});
+  expect_refused("bench overhead --json --workers 0", {"--workers", "'0'"});
+  expect_refused("bench overhead --json --work-us 0,-1", {"--work-us", "'-1'"});
+  expect_refused("bench overhead --work-us inf", {"--work-us", "inf"});
+  expect_refused("bench overhead --tasks 0", {"--tasks", "'0'"});
+  expect_refused("bench wakeup --json --samples 0", {"--samples", "'0'"});
+  for (const std::string seconds : {"0", "-1", "inf", "nan"}) {
+    expect_refused("bench wakeup --json --seconds " + seconds, {"--seconds", seconds});
+  }
 }
 
 TEST(Command, UnwritableOutputFails) {
@@ -275,6 +283,61 @@ TEST(Bench, FidelityFiguresFitEachOther) {
   const std::string csv = content_of(folder / "f.csv");
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5) << csv;
   EXPECT_NE(content_of(folder / "f.html").find("mnist_cnn on cpu:2"), std::string::npos);
+}
+
+TEST(Bench, OverheadOfEverySideIsOfRunsThatWereRight) {
+  const nlohmann::json overhead = skua(
+                                      "bench overhead --tasks 1,700 --work-us 0,0.5 --workers 2 --rounds 3 --runs 2 "
+                                      "--block 8 --metg-tasks 40 --json")
+                                      .json();
+  EXPECT_EQ(overhead.at("bench"), "overhead");
+  EXPECT_EQ(overhead.at("workers"), 2);
+  EXPECT_EQ(overhead.at("verified"), true);
+  EXPECT_GE(overhead.at("machine").at("cores"), 1);
+  std::map<std::string, std::vector<double>> first;  // by tasks and work: the runs of the side that comes first
+  std::map<std::string, int> rows;                   // by side
+  for (const auto& row : overhead.at("results")) {
+    EXPECT_EQ(row.at("verified"), true) << row;
+    ++rows[row.at("side")];
+    const auto runs = row.at("run_ns_by_round").get<std::vector<double>>();
+    ASSERT_EQ(runs.size(), 3U);
+    EXPECT_NEAR(row.at("run_ns").get<double>(), middle_of(runs), 1e-6);
+    const auto& base = first.emplace(row.at("tasks").dump() + " " + row.at("work_us").dump(), runs).first->second;
+    EXPECT_NEAR(row.at("ratio").get<double>(), middle_of({runs[0] / base[0], runs[1] / base[1], runs[2] / base[2]}),
+                1e-9);
+    const auto in_order = row.at("in_order_ns_by_round").get<std::vector<double>>();
+    ASSERT_EQ(in_order.size(), 3U);
+    ASSERT_EQ(row.at("efficiency").is_null(), row.at("work_us") == 0);
+    if (row.at("work_us") == 0) continue;
+    EXPECT_NEAR(row.at("efficiency").get<double>(),
+                middle_of({in_order[0] / runs[0], in_order[1] / runs[1], in_order[2] / runs[2]}) / 2, 1e-9);
+  }
+  for (const char* side : {"skua, stealing cost", "skua, stealing none", "oneTBB flow graph", "oneTBB task group"}) {
+    EXPECT_EQ(rows[side], 4) << side;
+  }
+  EXPECT_EQ(overhead.at("metg").size(), rows.size());
+  for (const auto& side : overhead.at("metg")) EXPECT_TRUE(side.contains("metg_us")) << side;
+}
+
+TEST(Bench, WakeupMeasuresEveryIdleTimeAndState) {
+  const nlohmann::json wakeup = skua("bench wakeup --samples 3 --seconds 0.03 --json").json();
+  EXPECT_EQ(wakeup.at("bench"), "wakeup");
+  EXPECT_GE(wakeup.at("machine").at("cores"), 1);
+  std::vector<std::string> wakings;
+  for (const auto& row : wakeup.at("wakings")) {
+    wakings.push_back(row.at("by").get<std::string>() + " " + std::to_string(row.at("idle_us").get<int>()));
+    for (const char* side : {"skua", "condition_variable"}) {
+      EXPECT_GT(row.at(side).at("median_us"), 0);
+      EXPECT_GE(row.at(side).at("p90_us"), row.at(side).at("median_us"));
+    }
+  }
+  EXPECT_EQ(wakings, (std::vector<std::string>{"run 5000", "task 0", "task 100", "task 1000", "task 20000"}));
+  ASSERT_EQ(wakeup.at("idling").size(), 3U);
+  for (const auto& row : wakeup.at("idling")) {
+    EXPECT_GE(row.at("seconds").get<double>(), 0.029) << row;  // none of the waits was cut short
+    EXPECT_NEAR(row.at("percent").get<double>(),
+                row.at("cpu_seconds").get<double>() / row.at("seconds").get<double>() * 100, 1e-9);
+  }
 }
 
 }  // namespace
