@@ -4,9 +4,12 @@
 #include <tbb/global_control.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <stdexcept>
+#include <thread>
 
 #include "graph/small_graphs.h"
 #include "scheduler/members.h"
@@ -226,6 +229,24 @@ TEST(ParallelFor, CallsEachOnceAndThrowsTheFirstError) {
             }),
             "7");
   EXPECT_EQ(called, 64);
+}
+
+TEST(ParallelFor, OneThreadCallsOneAfterTheOther) {
+  const OneThread alone;
+  std::vector<std::size_t> order;
+  parallel_for(100, [&](std::size_t i) {
+    parallel_for(1, [&](std::size_t) { order.push_back(i); });
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  });
+  std::vector<std::size_t> expected(100);
+  std::iota(expected.begin(), expected.end(), std::size_t{0});
+  EXPECT_EQ(order, expected);
+}
+
+TEST(Auto, PlansTheSameOnOneThread) {
+  const TaskGraph graph(training_graph(adam()), 4);
+  const Cluster cluster = make_cluster("cpu:3");
+  EXPECT_EQ(plan_with("auto", graph, cluster, {}, {"", 0.2, true}), plan_with("auto", graph, cluster, {}, {"", 0.2}));
 }
 
 }  // namespace

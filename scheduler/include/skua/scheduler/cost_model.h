@@ -36,9 +36,9 @@ class CostModel {
   // kMinSamples of them, else 0.
   [[nodiscard]] double wake_seconds(const std::string& device_kind) const;
   void observe_wake(const std::string& device_kind, double seconds);
-  // Adds one step: how the devices compare, and for each signature and kind the median over its tasks as one sample,
-  // so that a lasting change is followed after kKeptSamples / 2 steps, however many micro-batches there are. What a
-  // device took in which it stands out by slowness counts as if it had been healthy.
+  // Adds one step: how the devices compare, and for each signature and kind the median over its tasks as one sample. A
+  // lasting change is so followed within kKeptSamples / 2 + 1 steps, however many micro-batches there are. Where a
+  // device stands out as slow, its tasks count as if it were healthy.
   void observe_step(const TaskGraph& graph, const Cluster& cluster, std::vector<TaskSample> samples);
   // How many times as long as others of its kind the device of that name takes; exactly 1 unless it stands out. Profile
   // files do not hold it.
