@@ -139,6 +139,7 @@ class Executor::Impl {
     RankedQueue ready;
     double expected_finish = 0;
     Pace pace;
+    Pace copies;
     std::uint32_t looks_in_vain = 0;  // for a thief
     std::uint32_t looks_skipped = 0;  // until the next one
 
@@ -280,10 +281,12 @@ class Executor::Impl {
     return true;
   }
 
-  void settle(Lane& lane, const Slot& slot, double task_seconds) const {
+  void settle(Lane& lane, const Slot& slot, double task_seconds) {
     if (steal_rule_ == nullptr) return;
-    lane.pace.add(slot.expected_seconds, task_seconds);
-    lane.pace_value.store(lane.pace.value(), std::memory_order_relaxed);
+    const bool is_copy = slot.task >= schedule_.graph().task_count();
+    Pace& pace = is_copy ? lane.copies : lane.pace;
+    pace.add(slot.expected_seconds, task_seconds);
+    (is_copy ? copy_pace_ : lane.pace_value).store(pace.value(), std::memory_order_relaxed);
   }
 
   bool may_steal(const Lane& lane, const Turn& turn) const {
@@ -319,7 +322,8 @@ class Executor::Impl {
     const LaneOutlook from{victim.id, victim.expected_finish, offer.backlog_seconds, victim.pace.value()};
     const LaneOutlook to{thief.id, 0, thief_backlog_seconds, thief.pace_value.load(std::memory_order_relaxed)};
     const std::uint64_t random = Random(seed_, draws_.fetch_add(1)).bits();
-    return {offer, steal_rule_->gain(thefts_->query(offer.task, from, to, next_own(thief), now, random))};
+    return {offer, steal_rule_->gain(thefts_->query(offer.task, from, to, next_own(thief),
+                                                    copy_pace_.load(std::memory_order_relaxed), now, random))};
   }
 
   // What it takes is fresh for the thief.
@@ -469,6 +473,7 @@ class Executor::Impl {
   const TaskTable table_;
   std::optional<Thefts> thefts_;  // where there is a steal rule
   std::atomic<std::uint64_t> draws_{0};
+  std::atomic<double> copy_pace_{1};                 // of the lane that copied last
   std::vector<std::atomic<std::int32_t>> pending_;   // predecessors that have not ended, by task
   std::vector<std::atomic<std::uint32_t>> started_;  // the last epoch in which it has, by task
   std::vector<std::uint32_t> after_;                 // for the inboxes

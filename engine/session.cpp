@@ -6,10 +6,11 @@
 #include <cstring>
 #include <deque>
 #include <new>
+#include <semaphore>
 #include <stdexcept>
 #include <utility>
 
-#include "theft.h"
+#include "errand.h"
 
 namespace skua {
 namespace {
@@ -33,6 +34,21 @@ class Arena {
   Device* owner_;
   void* data_;
 };
+
+// Returns when it is done.
+void copy_now(Device& device, void* to, const void* from, std::size_t bytes) {
+  struct Waiter final : Completion {
+    void done(std::exception_ptr failure) noexcept override {
+      error = std::move(failure);
+      ended.release();
+    }
+    std::binary_semaphore ended{0};
+    std::exception_ptr error;
+  } waiter;
+  device.copy(to, from, bytes, waiter);
+  waiter.ended.acquire();
+  if (waiter.error != nullptr) std::rethrow_exception(waiter.error);
+}
 
 void check_one_kind(const DeviceSet& devices) {
   const std::string& first = devices.devices.front()->spec().kind;
@@ -66,9 +82,10 @@ class Session::Impl final : private Launcher {
     for (const auto& device : devices_.devices) programs_.push_back(device->compile(graph_));
     lay_out_memory();
     bind_pointers();
+    begun_.resize(task_graph_.task_count());
     executor_ = std::make_unique<Executor>(schedule_, costs_, steal_rule_.get(), seed);
     for (std::size_t i = 0; i < devices_.devices.size(); ++i) {
-      thefts_.emplace_back(*devices_.devices[i], *programs_[i], most_operands_);
+      errands_.emplace_back(*devices_.devices[i], *programs_[i], most_operands_);
     }
   }
 
@@ -84,10 +101,27 @@ class Session::Impl final : private Launcher {
     return tensor;
   }
 
-  void run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace) {
+  void run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace,
+           const std::stop_token& stop) {
     bind_inputs(inputs);
     context_ = context;
-    executor_->run(*this, trace != nullptr ? *trace : trace_);
+    std::ranges::fill(begun_, false);
+    try {
+      executor_->run(*this, trace != nullptr ? *trace : trace_, stop);
+    } catch (const DeviceLost& error) {
+      lost_ = error.device();
+      if (holds_state()) undo();
+      throw;
+    } catch (...) {
+      undo();
+      throw;
+    }
+  }
+
+  bool holds_state() const {
+    if (!lost_.valid()) return true;
+    const MemoryId memory = devices_.cluster.device(lost_).memory;
+    return memory == kHostMemory || device_in(memory) != nullptr;
   }
 
   Tensor output(ValueId value) const {
@@ -218,11 +252,38 @@ class Session::Impl final : private Launcher {
     return task_graph_.datum_of(id, kWholeStep);
   }
 
+  // A device that computes in this memory and is not lost; null: none.
+  Device* device_in(MemoryId memory) const {
+    for (std::size_t i = 0; i < devices_.devices.size(); ++i) {
+      const bool is_lost = lost_ == DeviceId(static_cast<std::int64_t>(i));
+      if (devices_.devices[i]->spec().memory == memory && !is_lost) return devices_.devices[i].get();
+    }
+    return nullptr;
+  }
+
   Program& program_of(MemoryId memory) const {
     for (std::size_t i = 0; i < programs_.size(); ++i) {
-      if (devices_.devices[i]->spec().memory == memory) return *programs_[i];
+      if (devices_.devices[i].get() == device_in(memory)) return *programs_[i];
     }
     return *programs_.front();
+  }
+
+  // Puts back what the updates of this step have changed, the last of them first. REQUIRES: holds_state.
+  void undo() {
+    for (std::size_t i = task_graph_.task_count(); i-- > 0;) {
+      if (!begun_[i]) continue;
+      const TaskId task(static_cast<std::int64_t>(i));
+      const StepTaskId id(task.value);
+      const MemoryId memory = schedule_.memory_of(schedule_.task(id).lane);
+      const auto inputs = task_graph_.inputs(task);
+      const std::byte* saved = arenas_[memory.index()].data() + memory_->undo_offset(task);
+      for (std::size_t k = 0; k < inputs.size(); ++k) {
+        if (k == kUpdateGradient) continue;
+        const std::size_t bytes = programs_.front()->value_bytes(task_graph_.datum(inputs[k]).value);
+        copy_now(*device_in(memory), pointers_[operands_[i].begin + k], saved, bytes);
+        saved += MemoryPlan::align(bytes);
+      }
+    }
   }
 
   void launch(StepTaskId id, LaneId lane, Completion& completion) override {
@@ -236,11 +297,14 @@ class Session::Impl final : private Launcher {
     }
     const MemoryId here = schedule_.memory_of(lane);
     const Work work{&task_graph_, task.task, &context_, scratch(lane)};
-    if (schedule_.memory_of(task.lane) == here) {
-      return work.launch(*programs_[device.index()], all, completion);
+    std::byte* const arena = arenas_[here.index()].data();
+    if (schedule_.memory_of(task.lane) != here) {
+      return errands_[lane.index()].steal(work, all, arena + memory_->staging_offset(lane), completion);
     }
-    std::byte* const staging = arenas_[here.index()].data() + memory_->staging_offset(lane);
-    thefts_[lane.index()].run(work, all, staging, completion);
+    if (const std::size_t undo = memory_->undo_offset(task.task); undo != kNoOffset) {
+      return errands_[lane.index()].update(work, all, arena + undo, begun_[task.task.index()], completion);
+    }
+    work.launch(*programs_[device.index()], all, completion);
   }
 
   void* scratch(LaneId lane) const {
@@ -261,7 +325,9 @@ class Session::Impl final : private Launcher {
   std::vector<void*> pointers_;
   std::vector<InputSlot> input_slots_;
   std::size_t most_operands_ = 0;
-  std::deque<Theft> thefts_;  // by lane
+  std::deque<Errand> errands_;  // by lane
+  std::deque<bool> begun_;      // by task: an update of this step that has changed something
+  DeviceId lost_;
   StepContext context_;
   StepTrace trace_;  // where the caller wants none
   std::unique_ptr<Executor> executor_;
@@ -279,8 +345,12 @@ void Session::set_value(ValueId value, const Tensor& tensor) {
 Tensor Session::value(ValueId value) const {
   return impl_->value(value);
 }
-void Session::run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace) {
-  impl_->run(inputs, context, trace);
+void Session::run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace,
+                  const std::stop_token& stop) {
+  impl_->run(inputs, context, trace, stop);
+}
+bool Session::holds_state() const {
+  return impl_->holds_state();
 }
 Tensor Session::output(ValueId value) const {
   return impl_->output(value);

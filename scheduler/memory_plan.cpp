@@ -65,6 +65,7 @@ class Layout {
       first = last;
     }
     reserve_lanes();
+    reserve_undo();
   }
 
   // Whether the frames fit beside each other even where no item lies where another lay; then they fit in any case.
@@ -86,6 +87,9 @@ class Layout {
     for (std::size_t lane = 0; lane < schedule_.device_lane_count(); ++lane) {
       const LaneId id(static_cast<std::int64_t>(lane));
       bytes[schedule_.memory_of(id).index()] += static_cast<double>(MemoryPlan::align(sizes_.scratch_bytes(id)));
+    }
+    for (std::size_t i = 0; i < graph_.task_count(); ++i) {
+      bytes[memory_of(i).index()] += static_cast<double>(undo_bytes(TaskId(static_cast<std::int64_t>(i))));
     }
     for (std::size_t m = 0; m < bytes.size(); ++m) {
       if (bytes[m] > schedule_.cluster().memories()[m].capacity_bytes) return false;
@@ -120,6 +124,7 @@ class Layout {
   std::vector<std::size_t> arena_bytes;
   std::vector<std::size_t> scratch_offsets;
   std::vector<std::size_t> staging_offsets;
+  std::vector<std::size_t> undo_offsets;  // by task
 
  private:
   static bool same_slots(const FrameKey& a, const FrameKey& b) {
@@ -343,6 +348,29 @@ class Layout {
     }
   }
 
+  void reserve_undo() {
+    undo_offsets.assign(graph_.task_count(), kNoOffset);
+    for (std::size_t i = 0; i < undo_offsets.size(); ++i) {
+      const std::size_t bytes = undo_bytes(TaskId(static_cast<std::int64_t>(i)));
+      if (bytes > 0) undo_offsets[i] = reserve(memory_of(i), bytes);
+    }
+  }
+
+  [[nodiscard]] std::size_t undo_bytes(TaskId id) const {
+    if (!changes_in_place(graph_, id)) return 0;
+    std::size_t bytes = 0;
+    const auto inputs = graph_.inputs(id);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (i == kUpdateGradient) continue;
+      bytes += MemoryPlan::align(sizes_.value_bytes(graph_.datum(inputs[i]).value, memory_of(id.index())));
+    }
+    return bytes;
+  }
+
+  [[nodiscard]] MemoryId memory_of(std::size_t task) const {
+    return schedule_.memory_of(schedule_.task(StepTaskId(static_cast<std::int64_t>(task))).lane);
+  }
+
   std::size_t staging_bytes(MemoryId memory) const {
     std::size_t most = 0;
     for (std::size_t i = 0; i < graph_.task_count(); ++i) {
@@ -401,6 +429,7 @@ MemoryPlan::MemoryPlan(Schedule& schedule, const StepTrace& predicted, const Mem
   arena_bytes_ = std::move(layout.arena_bytes);
   scratch_offsets_ = std::move(layout.scratch_offsets);
   staging_offsets_ = std::move(layout.staging_offsets);
+  undo_offsets_ = std::move(layout.undo_offsets);
 }
 
 }  // namespace skua

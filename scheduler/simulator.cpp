@@ -82,15 +82,16 @@ class Simulation : private EventLoop<Simulation, SimulatedQueue> {
 
   void start(const ReadyEntry& entry, LaneId lane) {
     const double actual = true_seconds(entry.id, lane);
-    const double pace = lane.index() < paces_.size() ? paces_[lane.index()].value() : 1;
+    const double pace = schedule_.task(entry.id).is_copy() ? copy_pace_.value() : paces_[lane.index()].value();
     const double start = begin(entry.id, lane, pace * entry.estimated_seconds, actual);
     trace_.records[entry.id.index()] = {lane, start, start + actual, moved_bytes(schedule_, entry.id, lane)};
   }
 
   void finished(StepTaskId id, LaneId lane) {
-    if (!thefts_ || lane.index() >= paces_.size()) return;
+    if (!thefts_) return;
     const TaskRecord& record = trace_.records[id.index()];
-    paces_[lane.index()].add(estimates_[id.index()], record.finish_seconds - record.start_seconds);
+    Pace& pace = schedule_.task(id).is_copy() ? copy_pace_ : paces_[lane.index()];
+    pace.add(estimates_[id.index()], record.finish_seconds - record.start_seconds);
   }
 
   void start_thefts() {
@@ -130,7 +131,8 @@ class Simulation : private EventLoop<Simulation, SimulatedQueue> {
     if (!offer.task.valid()) return {{}, victim, 0};
     LaneOutlook from = outlook(victim);
     from.backlog_seconds = offer.backlog_seconds;
-    const StealQuery query = thefts_->query(offer.task, from, outlook(thief), next_own(thief), now_, draws_.bits());
+    const StealQuery query =
+        thefts_->query(offer.task, from, outlook(thief), next_own(thief), copy_pace_.value(), now_, draws_.bits());
     return {offer.task, victim, options_.steal_rule->gain(query)};
   }
 
@@ -179,6 +181,7 @@ class Simulation : private EventLoop<Simulation, SimulatedQueue> {
   std::vector<double> estimates_;  // by task
   std::optional<Thefts> thefts_;   // where there is a steal rule
   std::vector<Pace> paces_;        // by device
+  Pace copy_pace_;
   std::vector<std::size_t> next_own_;
   Random draws_{options_.seed, std::uint64_t{1} << 60};
   StepTrace trace_;

@@ -267,4 +267,10 @@ std::string TaskGraph::name(TaskId id) const {
   return graph_.node(task.node).name;
 }
 
+bool changes_in_place(const TaskGraph& graph, TaskId id) {
+  const Task& task = graph.task(id);
+  if (task.kind != TaskKind::kUpdate) return false;
+  return static_cast<bool>(op_definition(graph.graph().node(task.node).op.type).states);
+}
+
 }  // namespace skua

@@ -26,13 +26,13 @@ double Thefts::seconds(StepTaskId task, LaneId lane) const {
 // Where the plan wants the thief's next task so long before or after the offered one, it is expected to become ready
 // so long before or after the victim would start that.
 StealQuery Thefts::query(StepTaskId task, const LaneOutlook& victim, const LaneOutlook& thief, StepTaskId next,
-                         double now_seconds, std::uint64_t random) const {
+                         double copy_pace, double now_seconds, std::uint64_t random) const {
   const double on_victim = seconds(task, victim.lane);
   const Moves moves = moves_for(schedule_, costs_, task, thief.lane);
   StealQuery query;
-  query.fetch_seconds = moves.fetch_seconds;
+  query.fetch_seconds = copy_pace * moves.fetch_seconds;
   query.run_seconds = thief.pace * estimated_seconds(schedule_, costs_, task, thief.lane);
-  query.return_seconds = moves.return_seconds;
+  query.return_seconds = copy_pace * moves.return_seconds;
   query.victim_wait_seconds = std::max(0.0, victim.expected_finish - now_seconds) +
                               victim.pace * std::max(0.0, victim.backlog_seconds - on_victim);
   query.victim_run_seconds = victim.pace * on_victim;

@@ -56,7 +56,7 @@ TEST(Thefts, WaitsAreWhatIsLeftOfTheRunningTaskAndTheBacklog) {
   const Chains chains(false);
   const LaneOutlook victim{kA, 7, 5, 1};  // runs until 7, then 3 s and the offered sigmoid of 2 s
   const LaneOutlook thief{kB, 0, 0, 1};
-  const StealQuery query = chains.thefts.query(StepTaskId(1), victim, thief, kNone, 4, 9);
+  const StealQuery query = chains.thefts.query(StepTaskId(1), victim, thief, kNone, 1, 4, 9);
   EXPECT_DOUBLE_EQ(query.victim_wait_seconds, 3 + 3);
   EXPECT_DOUBLE_EQ(query.victim_run_seconds, 2);
   EXPECT_DOUBLE_EQ(query.thief_seconds(), 2);
@@ -64,16 +64,18 @@ TEST(Thefts, WaitsAreWhatIsLeftOfTheRunningTaskAndTheBacklog) {
   EXPECT_EQ(query.thief_free_seconds, std::numeric_limits<double>::infinity());
   EXPECT_EQ(query.random, 9U);
   // It should have ended before.
-  EXPECT_DOUBLE_EQ(chains.thefts.query(StepTaskId(1), victim, thief, kNone, 8, 0).victim_wait_seconds, 3);
+  EXPECT_DOUBLE_EQ(chains.thefts.query(StepTaskId(1), victim, thief, kNone, 1, 8, 0).victim_wait_seconds, 3);
 }
 
 TEST(Thefts, PacesScaleWhatADeviceDoes) {
   const Chains chains(true);
-  const StealQuery query = chains.thefts.query(StepTaskId(1), {kA, 0, 5, 2}, {kB, 0, 4, 3}, kNone, 0, 0);
+  const StealQuery query = chains.thefts.query(StepTaskId(1), {kA, 0, 5, 2}, {kB, 0, 4, 3}, kNone, 1, 0, 0);
   EXPECT_DOUBLE_EQ(query.victim_wait_seconds, 2 * 3);
   EXPECT_DOUBLE_EQ(query.victim_run_seconds, 2 * 2);
   EXPECT_DOUBLE_EQ(query.run_seconds, 3 * 2);
   EXPECT_DOUBLE_EQ(query.fetch_seconds, kCopySeconds);  // no device's pace
+  EXPECT_DOUBLE_EQ(chains.thefts.query(StepTaskId(1), {kA, 0, 5, 2}, {kB, 0, 4, 3}, kNone, 4, 0, 0).fetch_seconds,
+                   4 * kCopySeconds);
   EXPECT_DOUBLE_EQ(query.thief_wait_seconds, 4);
 }
 
@@ -81,10 +83,10 @@ TEST(Thefts, TheThiefIsFreeUntilItsOwnNextTaskByThePlan) {
   const Chains chains(false);
   const LaneOutlook victim{kA, 7, 2, 1};
   // b's tanh is planned at 3, a's sigmoid at 1: so 2 s after that, which is expected in 3 s.
-  EXPECT_DOUBLE_EQ(chains.thefts.query(StepTaskId(1), victim, {kB, 0, 0, 1}, StepTaskId(5), 4, 0).thief_free_seconds,
+  EXPECT_DOUBLE_EQ(chains.thefts.query(StepTaskId(1), victim, {kB, 0, 0, 1}, StepTaskId(5), 1, 4, 0).thief_free_seconds,
                    3 + 2);
   // b's relu is planned at 0: 1 s before.
-  EXPECT_DOUBLE_EQ(chains.thefts.query(StepTaskId(1), victim, {kB, 0, 0, 1}, StepTaskId(3), 4, 0).thief_free_seconds,
+  EXPECT_DOUBLE_EQ(chains.thefts.query(StepTaskId(1), victim, {kB, 0, 0, 1}, StepTaskId(3), 1, 4, 0).thief_free_seconds,
                    3 - 1);
 }
 

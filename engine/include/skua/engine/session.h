@@ -35,8 +35,13 @@ class Session {
   // `inputs` holds for every graph input the whole batch, micro-batches one after another: the input's shape with the
   // first extent times micro_batches. Host memory that must stay until run returns.
   // Throws std::invalid_argument where an input is missing or has another type; rethrows the first kernel error, its
-  // message led by the task's name. The trace (may be null) is overwritten.
-  void run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace = nullptr);
+  // message led by the task's name; Cancelled where a requested stop kept tasks from running. Then parameters and
+  // states are as they were before the step, and the session stays usable, but where a device was lost (DeviceLost):
+  // see holds_state. The trace (may be null) is overwritten.
+  void run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace = nullptr,
+           const std::stop_token& stop = {});
+  // Whether parameters and states can still be read: no device was lost that had a memory to itself.
+  [[nodiscard]] bool holds_state() const;
 
   // A marked output after run: micro-batches one after another; scalars as a vector of micro_batches values.
   [[nodiscard]] Tensor output(ValueId value) const;

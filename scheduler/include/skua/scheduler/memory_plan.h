@@ -43,6 +43,10 @@ class MemoryPlan {
   // there are no thefts or no other memories.
   [[nodiscard]] std::size_t staging_offset(LaneId lane) const { return staging_offsets_[lane.index()]; }
 
+  // Where what an update changes is saved, one after another, each at an aligned place, in the memory where it is
+  // planned; kNoOffset for other tasks.
+  [[nodiscard]] std::size_t undo_offset(TaskId task) const { return undo_offsets_[task.index()]; }
+
   static constexpr std::size_t kAlignment = 64;
   [[nodiscard]] static constexpr std::size_t align(std::size_t bytes) {
     return (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -53,6 +57,7 @@ class MemoryPlan {
   std::vector<std::size_t> offsets_;
   std::vector<std::size_t> scratch_offsets_;
   std::vector<std::size_t> staging_offsets_;
+  std::vector<std::size_t> undo_offsets_;  // by task
 };
 
 }  // namespace skua

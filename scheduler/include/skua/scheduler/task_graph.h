@@ -136,4 +136,8 @@ class TaskGraph {
   std::vector<std::vector<TaskId>> groups_;
 };
 
+// Whether it is an update that changes its inputs, all but kUpdateGradient, in place: the parameter and its states.
+[[nodiscard]] bool changes_in_place(const TaskGraph& graph, TaskId task);
+inline constexpr std::size_t kUpdateGradient = 1;  // position of the gradient among its inputs
+
 }  // namespace skua

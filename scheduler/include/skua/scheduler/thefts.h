@@ -72,8 +72,9 @@ class Thefts {
     return {};
   }
   // `victim.backlog_seconds`: the offer's. `next`: the thief's own task that it comes to next; invalid: none.
+  // `copy_pace`: how many times as long as estimated copies have taken lately.
   [[nodiscard]] StealQuery query(StepTaskId task, const LaneOutlook& victim, const LaneOutlook& thief, StepTaskId next,
-                                 double now_seconds, std::uint64_t random) const;
+                                 double copy_pace, double now_seconds, std::uint64_t random) const;
   // What a lane is expected to take for a task, with the copies where it is not planned there.
   [[nodiscard]] double seconds(StepTaskId task, LaneId lane) const;
 
