@@ -82,9 +82,10 @@ History Model::Impl::fit(Model& self, const Dataset& data, const FitOptions& opt
   const std::int64_t batches = batches_of(data, options);
   std::int64_t left = options.steps > 0 ? options.steps : options.epochs * batches - state_.position;
   History history;
-  while (left > 0 && !any_stops(callbacks)) {
+  while (left > 0 && !options.stop.stop_requested() && !any_stops(callbacks)) {
     const std::int64_t now = std::min(left, batches - state_.position);
-    history.push_back(train_epoch(self, data, options, now, callbacks));
+    EpochLogs logs = train_epoch(self, data, options, now, callbacks);
+    if (logs.samples > 0) history.push_back(std::move(logs));
     left -= now;
   }
   if (!options_.profile_file.empty()) costs_.save(options_.profile_file);
@@ -125,6 +126,7 @@ void Model::Impl::begin_training(const Model& self, const Dataset& data, const F
   trainer_ = std::move(trainer);
   report_ = TrainingReport();
   train_seconds_ = 0;
+  lost_devices_.clear();
   const std::int64_t batches = batches_of(data, options);
   if (state_.position > 0 && (options.batch_size != state_.batch_size || state_.position >= batches)) {
     ++state_.epoch;
@@ -145,10 +147,15 @@ EpochLogs Model::Impl::train_epoch(Model& self, const Dataset& data, const FitOp
   EpochLogs logs;
   logs.epoch = static_cast<int>(state_.epoch) + 1;
   const auto start = std::chrono::steady_clock::now();
-  for (std::int64_t i = 0; i < steps && !any_stops(callbacks); ++i) {
+  for (std::int64_t i = 0; i < steps && !options.stop.stop_requested() && !any_stops(callbacks); ++i) {
     const Batch& batch = reader.next();
     logs.learning_rate = learning_rate();
-    const StepResult result = train_step(batch, options, logs.learning_rate);
+    StepResult result;
+    try {
+      result = train_step(batch, options, logs.learning_rate);
+    } catch (const Cancelled&) {
+      break;
+    }
     ++state_.step;
     ++state_.position;
     totals.add(result, result.loss, batch.samples);
@@ -159,6 +166,7 @@ EpochLogs Model::Impl::train_epoch(Model& self, const Dataset& data, const FitOp
   }
   logs.seconds = Seconds(std::chrono::steady_clock::now() - start).count();
   logs.samples = totals.samples();
+  if (logs.samples == 0) return logs;  // stopped before a step was done
   logs.loss = totals.loss();
   logs.metrics = totals.metrics();
   if (state_.position == batches) {
@@ -169,17 +177,46 @@ EpochLogs Model::Impl::train_epoch(Model& self, const Dataset& data, const FitOp
   return logs;
 }
 
+// A step in which a device is lost runs again on the others, with the same result.
 StepResult Model::Impl::train_step(const Batch& batch, const FitOptions& options, double learning_rate) {
+  for (;;) {
+    try {
+      return try_step(batch, options, learning_rate);
+    } catch (const DeviceLost& lost) {
+      const Trainer& trainer = batch.samples == options.batch_size ? *trainer_ : *last_trainer_;
+      if (devices_.devices.size() == 1 || !trainer.holds_state()) throw;
+      go_on_without(lost);
+    }
+  }
+}
+
+StepResult Model::Impl::try_step(const Batch& batch, const FitOptions& options, double learning_rate) {
   if (batch.samples == options.batch_size) {
-    const StepResult result = trainer_->step(batch.features, batch.labels, state_.step, learning_rate);
+    const StepResult result = trainer_->step(batch.features, batch.labels, state_.step, learning_rate, options.stop);
     ahead_ = true;
     return result;
   }
   last_trainer_->import_state(state());
-  const StepResult result = last_trainer_->step(batch.features, batch.labels, state_.step, learning_rate);
+  const StepResult result =
+      last_trainer_->step(batch.features, batch.labels, state_.step, learning_rate, options.stop);
   last_trainer_->export_state(state_);
   trainer_->import_state(state_);
   return result;
+}
+
+void Model::Impl::go_on_without(const DeviceLost& lost) {
+  lost_devices_.push_back(fmt::format("{} in step {}: {}", devices_.cluster.device(lost.device()).name,
+                                      state_.step + 1, lost.what()));
+  (void)state();
+  for (Trainer* trainer : {trainer_.get(), last_trainer_.get()}) {
+    if (trainer != nullptr) trainer->end_session();
+  }
+  devices_.cluster = without_device(devices_.cluster, lost.device());
+  devices_.devices.erase(devices_.devices.begin() + lost.device().value);
+  for (Trainer* trainer : {trainer_.get(), last_trainer_.get()}) {
+    if (trainer != nullptr) trainer->begin_session();
+  }
+  trainer_->import_state(state_);
 }
 
 void Model::Impl::end_epoch(Model& self, const FitOptions& options, const std::vector<Callback*>& callbacks,
@@ -189,7 +226,8 @@ void Model::Impl::end_epoch(Model& self, const FitOptions& options, const std::v
   if (last_trainer_ != nullptr) report_.steps += last_trainer_->report().steps;
   report_.final_loss = final_loss_;
   report_.seconds = train_seconds_;
-  if (options.validation != nullptr) {
+  report_.lost_devices = lost_devices_;
+  if (options.validation != nullptr && !options.stop.stop_requested()) {
     const Metrics metrics = evaluate(*options.validation, std::min(options.batch_size, options.validation->size()));
     logs.validation_loss = metrics.loss;
     logs.validation_metrics = metrics.metrics;

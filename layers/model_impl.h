@@ -43,6 +43,8 @@ class Model::Impl {
   EpochLogs train_epoch(Model& self, const Dataset& data, const FitOptions& options, std::int64_t steps,
                         const std::vector<Callback*>& callbacks);
   StepResult train_step(const Batch& batch, const FitOptions& options, double learning_rate);
+  StepResult try_step(const Batch& batch, const FitOptions& options, double learning_rate);
+  void go_on_without(const DeviceLost& lost);
   void end_epoch(Model& self, const FitOptions& options, const std::vector<Callback*>& callbacks, EpochLogs& logs);
   [[nodiscard]] double learning_rate() const;  // of the next step
 
@@ -61,6 +63,7 @@ class Model::Impl {
   TrainingReport report_;
   double train_seconds_ = 0;  // of this fit
   double final_loss_ = 0;
+  std::vector<std::string> lost_devices_;  // in this fit
 };
 
 }  // namespace skua

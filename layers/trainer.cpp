@@ -69,13 +69,14 @@ void Trainer::export_state(TrainingState& state) const {
   for (ValueId id : graph.values_of(ValueKind::kState)) state.states[graph.value(id).name] = session_->value(id);
 }
 
-StepResult Trainer::step(const Tensor& features, const Tensor& labels, std::int64_t step, double learning_rate) {
+StepResult Trainer::step(const Tensor& features, const Tensor& labels, std::int64_t step, double learning_rate,
+                         const std::stop_token& stop) {
   if (plan_is_due_) begin_planning();
   if (planning_.valid() && planning_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) take_up_plan();
   inputs_[model_.features] = &features;
   if (model_.labels.valid()) inputs_[model_.labels] = &labels;
   const StepContext context{step, static_cast<float>(learning_rate), options_.seed};
-  session_->run(inputs_, context, &trace_);
+  session_->run(inputs_, context, &trace_, stop);
   const StepResult result = result_of(model_, *session_);
   ++steps_;
   measure(trace_);
@@ -122,6 +123,18 @@ void Trainer::take_up_plan() {
   export_state(state);
   make_session(is_better);
   import_state(state);
+}
+
+void Trainer::end_session() {
+  drop_planning();
+  session_.reset();
+  last_traces_.clear();
+}
+
+void Trainer::begin_session() {
+  if (options_.policy == "replay") options_.policy = "auto";
+  plan_ = plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});
+  make_session(true);
 }
 
 void Trainer::drop_planning() {

@@ -27,7 +27,16 @@ class Trainer {
   // Labels are not read where the model needs none. Before the step, a plan that is due is begun, and one that is made
   // and better is taken up: in a new session, the weights moved bit by bit. What the planner throws reaches the caller,
   // but for std::invalid_argument: then the old plan stays.
-  StepResult step(const Tensor& features, const Tensor& labels, std::int64_t step, double learning_rate);
+  // Where the step fails, weights and states are as before it; Cancelled where `stop` was requested in time; after
+  // DeviceLost, end_session and begin_session go on without the device.
+  StepResult step(const Tensor& features, const Tensor& labels, std::int64_t step, double learning_rate,
+                  const std::stop_token& stop = {});
+  [[nodiscard]] bool holds_state() const { return session_->holds_state(); }
+  // Gives up all that the devices hold.
+  void end_session();
+  // Plans for the devices that there are now; a plan file for others is no longer followed, but `auto`'s plan.
+  // REQUIRES: end_session before, import_state after it.
+  void begin_session();
   // Waits for a plan that is being made, and forgets it.
   void drop_planning();
   // Of the steps so far, but for what only the caller knows: seconds, final_loss.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,9 @@ struct FitOptions {
   std::vector<Callback*> callbacks = {};
   bool verbose = true;  // a ProgressBar
   int trace_steps = 0;  // keep the traces of so many last steps
+  // Ends fit early, within a step, whose work is then lost: the model is as after the step before. An epoch that it cut
+  // short stands in the history with the steps that were done.
+  std::stop_token stop = {};
 };
 
 struct Metrics {
@@ -105,6 +109,9 @@ struct TrainingReport {
   std::vector<std::string> devices;                  // names; the next two are by device
   std::vector<double> utilization;                   // mean busy share of these steps
   std::vector<double> peak_bytes;                    // of the device's memory; devices in one memory share it
+  // Devices that failed in this fit, each with the step and the error: "cpu:1 in step 12: ...". That step ran again on
+  // the others, with the same bits; the figures by device are of those that are left.
+  std::vector<std::string> lost_devices;
   std::map<std::string, std::string> layer_devices;  // by layer: where the last plan puts its work, "cpu:0, cpu:1"
   std::vector<StepTrace> traces;                     // of the last steps, as FitOptions::trace_steps asks
   const Schedule* schedule = nullptr;                // of the traces; valid until the next fit
