@@ -1,7 +1,7 @@
 // What the fuzz tests of this folder share: how many cases to run, and a word on the case that never ends.
 //   SKUA_FUZZ_SEED=S     that case alone
-//   SKUA_FUZZ_CASES=N    so many cases; else as many as fit
-//   SKUA_FUZZ_SECONDS=T  T seconds, 20 where nothing is said
+//   SKUA_FUZZ_CASES=N    so many cases; else as many as fit 20 s
+//   SKUA_FUZZ_SOAK=1     as many as fit SKUA_SOAK_SECONDS, an hour where it says nothing
 #pragma once
 
 #include <fmt/format.h>
@@ -31,7 +31,8 @@ std::uint64_t for_each_seed(Run run) {
     return 1;
   }
   const auto most = number_in_environment("SKUA_FUZZ_CASES");
-  const auto seconds = static_cast<std::int64_t>(number_in_environment("SKUA_FUZZ_SECONDS").value_or(20));
+  const bool soaks = number_in_environment("SKUA_FUZZ_SOAK").value_or(0) != 0;
+  const std::uint64_t seconds = soaks ? number_in_environment("SKUA_SOAK_SECONDS").value_or(3600) : 20;
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   std::uint64_t count = 0;
   while (most ? count < *most : std::chrono::steady_clock::now() < until) {
