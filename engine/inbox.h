@@ -29,8 +29,10 @@ class Inbox {
   }
   [[nodiscard]] bool wake() {
     std::uint32_t word = kAsleep;
-    if (word_.compare_exchange_strong(word, kEmpty)) return true;
-    if (word == kEmpty) word_.compare_exchange_strong(word, kTold);  // else there is something to see already
+    while (word == kAsleep || word == kEmpty) {  // else there is something to see already
+      const bool asleep = word == kAsleep;       // the pump may fall asleep meanwhile: then look again
+      if (word_.compare_exchange_strong(word, asleep ? kEmpty : kTold)) return asleep;
+    }
     return false;
   }
 

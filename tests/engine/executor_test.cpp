@@ -1,60 +1,18 @@
 // The executor by itself, on launchers that only record: order, lanes, errors, work that ends on other threads.
 #include "skua/engine/executor.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
-#include <thread>
 
+#include "engine/background.h"
 #include "graph/small_graphs.h"
 #include "scheduler/plans.h"
+#include "skua/scheduler/task_file.h"
 
 namespace skua::test {
 namespace {
-
-// Ends work on threads of its own, like an accelerator's driver.
-class Background {
- public:
-  explicit Background(int threads) {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { serve(); });
-  }
-  ~Background() {
-    {
-      const std::scoped_lock lock(mutex_);
-      ended_ = true;
-    }
-    wake_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
-  void post(std::function<void()> action) {
-    const std::scoped_lock lock(mutex_);
-    actions_.push_back(std::move(action));
-    wake_.notify_one();
-  }
-
- private:
-  void serve() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      wake_.wait(lock, [&] { return ended_ || !actions_.empty(); });
-      if (actions_.empty()) return;
-      const std::function<void()> action = std::move(actions_.front());
-      actions_.pop_front();
-      lock.unlock();
-      action();
-      lock.lock();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<std::function<void()>> actions_;
-  bool ended_ = false;
-  std::vector<std::thread> threads_;
-};
 
 // Checks at each start that the lane was idle and that all predecessors have ended.
 class Recorder final : public Launcher {
@@ -81,6 +39,7 @@ class Recorder final : public Launcher {
       if (ended_[before] != 1) ++violations;
     }
     ++started;
+    if (on_start) on_start(task);
     if (task == throwing) {
       lane_busy_[lane.index()] = false;
       ++ended_[task.index()];
@@ -100,6 +59,7 @@ class Recorder final : public Launcher {
 
   std::atomic<int> started{0};
   std::atomic<int> violations{0};
+  std::function<void(StepTaskId)> on_start;
   StepTaskId failing;
   StepTaskId throwing;
 
@@ -216,6 +176,92 @@ TEST(Executor, TheFirstErrorReachesTheCallerAndTheRestIsSkipped) {
     recorder.reset();
     executor.run(recorder, trace);
     EXPECT_TRUE(recorder.each_ended_once());
+  }
+}
+
+// Holds back what it is given until the lane's window is full, or nothing more can come.
+class FillsWindows final : public Launcher {
+ public:
+  FillsWindows(int window, Background& background) : window_(window), background_(background) {}
+  int window(LaneId) const override { return window_; }
+  void launch(StepTaskId, LaneId, Completion& completion) override {
+    std::vector<Completion*> ending;
+    {
+      const std::scoped_lock lock(mutex_);
+      held_.push_back(&completion);
+      most = std::max(most, static_cast<int>(held_.size()));
+      if (++started % window_ == 0) ending.swap(held_);
+    }
+    for (Completion* one : ending) background_.post([one] { one->done(nullptr); });
+  }
+
+  int started = 0;
+  int most = 0;
+
+ private:
+  const int window_;
+  Background& background_;
+  std::mutex mutex_;
+  std::vector<Completion*> held_;
+};
+
+// Tasks without order on one lane: exactly a window of them is under way each time before one ends.
+TEST(Executor, AsManyAsTheWindowAreUnderWay) {
+  constexpr int kWindow = 3;
+  TimedGraph timed;
+  for (int i = 0; i < 10 * kWindow; ++i) timed.tasks.push_back({fmt::format("t{}", i), {{kAnyDevice, 1}}});
+  const Cluster cluster = timed_cluster(1);
+  const TimedProblem problem(timed, cluster);
+  const TaskGraph graph(problem.graph, 1);
+  const Schedule schedule(graph, cluster, one_device_plan(graph, cluster));
+  const CostTable costs(graph, cluster, problem.costs);
+  Background background(2);
+  for (const std::string rule : {"none", "random"}) {
+    const auto steal_rule = make_steal_rule(rule);
+    Executor executor(schedule, costs, steal_rule.get());
+    for (int step = 0; step < 50; ++step) {
+      FillsWindows launcher(kWindow, background);
+      StepTrace trace;
+      executor.run(launcher, trace);
+      ASSERT_EQ(launcher.most, kWindow) << rule;
+      ASSERT_EQ(launcher.started, 10 * kWindow) << rule;
+    }
+  }
+}
+
+TEST(Executor, AStopRequestSkipsWhatHasNotStarted) {
+  Background background(2);
+  for (Background* const threads : {static_cast<Background*>(nullptr), &background}) {
+    const Fixture fixture(2);
+    Recorder recorder(fixture.schedule, threads);
+    Executor executor(fixture.schedule, fixture.costs, nullptr);
+    StepTrace trace;
+
+    std::stop_source before;
+    before.request_stop();
+    EXPECT_THROW(executor.run(recorder, trace, before.get_token()), Cancelled);
+    EXPECT_EQ(recorder.started, 0);
+
+    std::stop_source within;
+    recorder.on_start = [&](StepTaskId task) {
+      if (task == StepTaskId(3)) within.request_stop();
+    };
+    EXPECT_THROW(executor.run(recorder, trace, within.get_token()), Cancelled);
+    EXPECT_GT(recorder.started, 0);
+    EXPECT_LT(recorder.started, static_cast<int>(fixture.schedule.task_count()));
+    EXPECT_EQ(recorder.violations, 0);
+
+    // Where nothing is left to be skipped, there is nothing to tell.
+    for (const bool requested : {false, true}) {
+      std::stop_source late;
+      std::atomic<std::size_t> left{fixture.schedule.task_count()};
+      recorder.on_start = [&](StepTaskId) {
+        if (--left == 0 && requested) late.request_stop();
+      };
+      recorder.reset();
+      executor.run(recorder, trace, late.get_token());
+      EXPECT_TRUE(recorder.each_ended_once());
+    }
   }
 }
 

@@ -7,77 +7,13 @@
 #include <thread>
 
 #include "engine/allocations.h"
-#include "graph/small_graphs.h"
+#include "engine/problem.h"
 #include "scheduler/plans.h"
 #include "skua/engine/cpu/cpu_device.h"
-#include "skua/graph/sha256.h"
 #include "skua/scheduler/policy.h"
 
 namespace skua::test {
 namespace {
-
-constexpr float kLearningRate = 0.01F;
-
-Tensor random_tensor(const ValueType& type, std::uint64_t seed) {
-  Tensor tensor(type);
-  Random random(seed);
-  if (type.dtype == DType::kInt32) {
-    for (std::int32_t& x : tensor.ints()) x = static_cast<std::int32_t>(random.below(4));
-  } else {
-    for (float& x : tensor.floats()) x = static_cast<float>(random.uniform(-1, 1));
-  }
-  return tensor;
-}
-
-// The batch of a step and where training starts from, by micro-batch count.
-struct Problem {
-  TaskGraph tasks;
-  std::map<ValueId, Tensor> batch;
-  std::map<ValueId, const Tensor*> inputs;
-
-  explicit Problem(int micro_batches) : tasks(training_graph(adam()), micro_batches) {
-    for (ValueId id : graph().values_of(ValueKind::kInput)) {
-      ValueType type = graph().value(id).type;
-      std::vector<std::int64_t> extents = type.shape.extents();
-      extents[0] *= micro_batches;
-      type.shape = Shape(extents);
-      batch[id] = random_tensor(type, static_cast<std::uint64_t>(id.value));
-    }
-    for (const auto& [id, tensor] : batch) inputs[id] = &tensor;
-  }
-
-  [[nodiscard]] const Graph& graph() const { return tasks.graph(); }
-
-  void start(Session& session) const {
-    for (ValueId id : graph().values_of(ValueKind::kParameter)) {
-      session.set_value(id, random_tensor(graph().value(id).type, static_cast<std::uint64_t>(id.value)));
-    }
-    for (ValueId id : graph().values_of(ValueKind::kState)) session.set_value(id, Tensor(graph().value(id).type));
-  }
-
-  // Hash of all parameters, states and the last losses.
-  [[nodiscard]] std::string bits(const Session& session) const {
-    Sha256 hash;
-    for (const ValueKind kind : {ValueKind::kParameter, ValueKind::kState}) {
-      for (ValueId id : graph().values_of(kind)) {
-        const Tensor tensor = session.value(id);
-        hash.update(std::span(tensor.data(), tensor.bytes()));
-      }
-    }
-    for (ValueId id : graph().outputs()) {
-      const Tensor tensor = session.output(id);
-      hash.update(std::span(tensor.data(), tensor.bytes()));
-    }
-    return hash.hex();
-  }
-
-  std::string train(DeviceSet& devices, const Plan& plan, const std::string& rule, int steps = 2) const {
-    Session session(tasks, devices, plan, CostModel(), rule);
-    start(session);
-    for (int step = 0; step < steps; ++step) session.run(inputs, {step, kLearningRate, 0});
-    return bits(session);
-  }
-};
 
 // A CPU device that works on a thread of its own and counts the memory that it gives.
 class AsynchronousDevice final : public Device {
@@ -130,7 +66,7 @@ DeviceSet asynchronous_devices(int count, bool private_memory) {
 
 TEST(Session, RandomPlansGiveTheSameBits) {
   constexpr int kMicroBatches = 4;
-  const Problem problem(kMicroBatches);
+  const Problem problem(training_graph(adam()), kMicroBatches);
   DeviceSet one = make_cpu_devices(1);
   const std::string expected = problem.train(one, plan_with("single", problem.tasks, one.cluster, CostModel()), "none");
   Random random(7);
@@ -152,7 +88,7 @@ TEST(Session, RandomPlansGiveTheSameBits) {
 
 TEST(Session, PoliciesGiveTheSameBits) {
   for (const int micro_batches : {1, 3}) {
-    const Problem problem(micro_batches);
+    const Problem problem(training_graph(adam()), micro_batches);
     DeviceSet one = make_cpu_devices(1);
     const std::string expected =
         problem.train(one, plan_with("single", problem.tasks, one.cluster, CostModel()), "none");
@@ -170,7 +106,7 @@ TEST(Session, PoliciesGiveTheSameBits) {
 }
 
 TEST(Session, DevicesThatWorkAsynchronouslyGiveTheSameBits) {
-  const Problem problem(3);
+  const Problem problem(training_graph(adam()), 3);
   DeviceSet one = make_cpu_devices(1);
   const std::string expected = problem.train(one, plan_with("single", problem.tasks, one.cluster, CostModel()), "none");
   Random random(3);
@@ -186,7 +122,7 @@ TEST(Session, DevicesThatWorkAsynchronouslyGiveTheSameBits) {
 // Everything planned on one device, so that the other has only what it steals through copies. The devices work on
 // threads of their own, so that a lane can look around while the other is busy.
 TEST(Session, TheftsBetweenMemoriesKeepTheBits) {
-  const Problem problem(4);
+  const Problem problem(training_graph(adam()), 4);
   DeviceSet devices = asynchronous_devices(2, true);
   const Plan plan = plan_with("single", problem.tasks, devices.cluster, CostModel());
   const std::string expected = problem.train(devices, plan, "none");
@@ -211,7 +147,7 @@ TEST(Session, TheftsBetweenMemoriesKeepTheBits) {
 // Micro-batches change only the rounding, against the reference in double precision over the whole batch.
 TEST(Session, MicroBatchesSumToTheBatch) {
   for (const int micro_batches : {1, 2, 5}) {
-    const Problem problem(micro_batches);
+    const Problem problem(training_graph(adam()), micro_batches);
     const Graph& graph = problem.graph();
     DeviceSet devices = make_cpu_devices(2);
     const Plan plan = plan_with("data_parallel", problem.tasks, devices.cluster, CostModel());
@@ -249,7 +185,7 @@ TEST(Session, MicroBatchesSumToTheBatch) {
 
 TEST(Session, PlannedMemoryIsWhatIsAllocated) {
   for (const bool private_memory : {false, true}) {
-    const Problem problem(4);
+    const Problem problem(training_graph(adam()), 4);
     DeviceSet devices = asynchronous_devices(2, private_memory);
     Random random(1);
     const Plan plan = random_plan(problem.tasks, devices.cluster, random);
@@ -274,7 +210,7 @@ TEST(Session, PlannedMemoryIsWhatIsAllocated) {
 TEST(Session, SteadyStateAllocatesNothing) {
   for (const std::string rule : {"none", "cost", "random"}) {
     for (const bool private_memory : {false, true}) {
-      const Problem problem(4);
+      const Problem problem(training_graph(adam()), 4);
       DeviceSet devices = make_cpu_devices(2, 1, private_memory);
       const Plan plan = plan_with("data_parallel", problem.tasks, devices.cluster, CostModel());
       Session session(problem.tasks, devices, plan, CostModel(), rule);
@@ -289,7 +225,7 @@ TEST(Session, SteadyStateAllocatesNothing) {
 }
 
 TEST(Session, ErrorsNameTheTaskOrTheInputAndTheSessionStays) {
-  Problem problem(2);
+  Problem problem(training_graph(adam()), 2);
   const Graph& graph = problem.graph();
   DeviceSet devices = make_cpu_devices(2);
   const Plan plan = plan_with("data_parallel", problem.tasks, devices.cluster, CostModel());
@@ -319,7 +255,7 @@ TEST(Session, ErrorsNameTheTaskOrTheInputAndTheSessionStays) {
 }
 
 TEST(Session, DevicesMustBeOfOneKind) {
-  const Problem problem(2);
+  const Problem problem(training_graph(adam()), 2);
   DeviceSet devices;
   devices.devices.push_back(make_cpu_device({0, 1}));
   devices.devices.push_back(make_cpu_device({1, 2}));
@@ -330,7 +266,7 @@ TEST(Session, DevicesMustBeOfOneKind) {
 }
 
 TEST(Session, MeasuredTimesReachTheCostModel) {
-  const Problem problem(2);
+  const Problem problem(training_graph(adam()), 2);
   DeviceSet devices = make_cpu_devices(1);
   const Plan plan = plan_with("single", problem.tasks, devices.cluster, CostModel());
   Session session(problem.tasks, devices, plan, CostModel(), "none");
