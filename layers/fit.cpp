@@ -197,16 +197,15 @@ StepResult Model::Impl::try_step(const Batch& batch, const FitOptions& options, 
     return result;
   }
   last_trainer_->import_state(state());
-  const StepResult result =
-      last_trainer_->step(batch.features, batch.labels, state_.step, learning_rate, options.stop);
+  const StepResult result = last_trainer_->step(batch.features, batch.labels, state_.step, learning_rate, options.stop);
   last_trainer_->export_state(state_);
   trainer_->import_state(state_);
   return result;
 }
 
 void Model::Impl::go_on_without(const DeviceLost& lost) {
-  lost_devices_.push_back(fmt::format("{} in step {}: {}", devices_.cluster.device(lost.device()).name,
-                                      state_.step + 1, lost.what()));
+  lost_devices_.push_back(
+      fmt::format("{} in step {}: {}", devices_.cluster.device(lost.device()).name, state_.step + 1, lost.what()));
   (void)state();
   for (Trainer* trainer : {trainer_.get(), last_trainer_.get()}) {
     if (trainer != nullptr) trainer->end_session();

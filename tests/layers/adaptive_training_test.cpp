@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
 #include <thread>
 
+#include "engine/hooked_device.h"
 #include "graph/small_graphs.h"
 #include "layers/small_models.h"
 #include "layers/trainer.h"
@@ -19,50 +21,6 @@ namespace skua::test {
 namespace {
 
 using std::chrono::microseconds;
-
-// A CPU device that sleeps before each kernel, so long that its own work hardly counts.
-class SleepyDevice final : public Device {
- public:
-  explicit SleepyDevice(std::unique_ptr<Device> device) : device_(std::move(device)) {}
-  const DeviceSpec& spec() const override { return device_->spec(); }
-  double memory_bytes() const override { return device_->memory_bytes(); }
-  bool supports(const Op& op) const override { return device_->supports(op); }
-  void* allocate(std::size_t bytes) override { return device_->allocate(bytes); }
-  void release(void* data) noexcept override { device_->release(data); }
-  void copy(void* to, const void* from, std::size_t bytes, Completion& completion) override {
-    device_->copy(to, from, bytes, completion);
-  }
-  std::unique_ptr<Program> compile(const Graph& graph) override {
-    return std::make_unique<SleepyProgram>(device_->compile(graph), sleep);
-  }
-
-  std::atomic<int> sleep{200};  // microseconds
-
- private:
-  class SleepyProgram final : public Program {
-   public:
-    SleepyProgram(std::unique_ptr<Program> program, const std::atomic<int>& sleep)
-        : program_(std::move(program)), sleep_(sleep) {}
-    std::size_t value_bytes(ValueId value) const override { return program_->value_bytes(value); }
-    std::size_t scratch_bytes() const override { return program_->scratch_bytes(); }
-    void launch(const KernelCall& call, Completion& completion) override {
-      std::this_thread::sleep_for(microseconds(sleep_));
-      program_->launch(call, completion);
-    }
-    void accumulate(ValueId value, void* into, const void* from, Completion& completion) override {
-      std::this_thread::sleep_for(microseconds(sleep_));
-      program_->accumulate(value, into, from, completion);
-    }
-    void import_value(ValueId value, const Tensor& from, void* to) override { program_->import_value(value, from, to); }
-    void export_value(ValueId value, const void* from, Tensor& to) override { program_->export_value(value, from, to); }
-
-   private:
-    std::unique_ptr<Program> program_;
-    const std::atomic<int>& sleep_;
-  };
-
-  std::unique_ptr<Device> device_;
-};
 
 // Steps of small_model, all on the same batch, on devices of the caller's.
 class Training {
@@ -127,21 +85,22 @@ class Training {
 TEST(AdaptiveTraining, ADeviceThatIsSlowForAWhileLosesShareAndTheBitsStay) {
   const CompileOptions options{.policy = "heft", .stealing = "none", .micro_batches = 4};
   DeviceSet devices = make_cpu_devices(2);
-  std::vector<SleepyDevice*> sleepy;
-  for (auto& device : devices.devices) {
-    auto owner = std::make_unique<SleepyDevice>(std::move(device));
-    sleepy.push_back(owner.get());
-    device = std::move(owner);
+  std::array<std::atomic<int>, 2> naps{200, 200};  // microseconds before each kernel: its own work hardly counts
+  const Hooks hooks = hook(devices);
+  for (std::size_t d = 0; d < hooks.size(); ++d) {
+    *hooks[d] = [&nap = naps[d]](const Operation& operation) {
+      if (operation.node.valid() || operation.value.valid()) std::this_thread::sleep_for(microseconds(nap));
+    };
   }
   Training training(devices, options);
   training.run_until([&] { return training.report().plans_made == 2; });
   for (int round = 0; round < 3; ++round) {
     training.run(10);
     EXPECT_GT(training.share(1), 0.4);
-    sleepy[1]->sleep = 1000;
+    naps[1] = 1000;
     training.run_until([&] { return training.share(1) < 0.35; });
     training.run(10);
-    sleepy[1]->sleep = 200;
+    naps[1] = 200;
     training.run_until([&] { return training.share(1) > 0.4; });
   }
   EXPECT_GE(training.report().plans_made, 2 + 3 * 2);

@@ -1,6 +1,7 @@
 // Devices by name.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "skua/engine/device.h"
@@ -10,5 +11,9 @@ namespace skua {
 // "cpu:N": N devices of one thread; "cpu:NxT": N of T threads; "cpu": one device of one thread per core.
 // Throws std::invalid_argument saying what was expected.
 [[nodiscard]] DeviceSet open_devices(const std::string& spec);
+
+// Devices of one's own: names that are `prefix`, or begin with it and a colon, are opened by `open`. Throws
+// std::invalid_argument where the prefix is taken. Any thread.
+void register_devices(const std::string& prefix, std::function<DeviceSet(const std::string& spec)> open);
 
 }  // namespace skua

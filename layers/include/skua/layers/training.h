@@ -96,19 +96,19 @@ struct Metrics {
 
 // How the last fit ran, up to its last epoch. Times are seconds of one step, from its first task to its last.
 struct TrainingReport {
-  Plan plan;                                         // the last one that was taken up
-  int plans_made = 0;                                // also of those that were no better than the one before
-  bool measured_costs = false;                       // the prediction is by times that were measured in this fit
-  double lower_bound_seconds = 0;                    // of any plan, by the same times
-  double median_step_seconds = 0;                    // measured, since the last plan, while no other was being made
-  std::int64_t steps = 0;                            // of this fit
-  double seconds = 0;                                // of this fit, validation left out
-  double final_loss = 0;                             // mean of the last batch
-  std::int64_t steals = 0;                           // over all steps
-  double bytes_copied = 0;                           // over all steps
-  std::vector<std::string> devices;                  // names; the next two are by device
-  std::vector<double> utilization;                   // mean busy share of these steps
-  std::vector<double> peak_bytes;                    // of the device's memory; devices in one memory share it
+  Plan plan;                         // the last one that was taken up
+  int plans_made = 0;                // also of those that were no better than the one before
+  bool measured_costs = false;       // the prediction is by times that were measured in this fit
+  double lower_bound_seconds = 0;    // of any plan, by the same times
+  double median_step_seconds = 0;    // measured, since the last plan, while no other was being made
+  std::int64_t steps = 0;            // of this fit
+  double seconds = 0;                // of this fit, validation left out
+  double final_loss = 0;             // mean of the last batch
+  std::int64_t steals = 0;           // over all steps
+  double bytes_copied = 0;           // over all steps
+  std::vector<std::string> devices;  // names; the next two are by device
+  std::vector<double> utilization;   // mean busy share of these steps
+  std::vector<double> peak_bytes;    // of the device's memory; devices in one memory share it
   // Devices that failed in this fit, each with the step and the error: "cpu:1 in step 12: ...". That step ran again on
   // the others, with the same bits; the figures by device are of those that are left.
   std::vector<std::string> lost_devices;
