@@ -20,8 +20,7 @@ void hand_over() {
 
 void parallel_for(std::size_t count, const std::function<void(std::size_t)>& action) {
   std::vector<std::exception_ptr> errors(count);
-  hand_over();
-  run_on_tbb(count, [&](std::size_t i) {
+  const std::function<void(std::size_t)> guarded = [&](std::size_t i) {
     hand_over();
     try {
       action(i);
@@ -29,7 +28,9 @@ void parallel_for(std::size_t count, const std::function<void(std::size_t)>& act
       errors[i] = std::current_exception();
     }
     hand_over();
-  });
+  };
+  hand_over();  // `guarded`, too
+  run_on_tbb(count, guarded);
   hand_over();
   for (const std::exception_ptr& error : errors) {
     if (error != nullptr) std::rethrow_exception(error);
