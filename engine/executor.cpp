@@ -10,7 +10,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <functional>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -126,8 +125,6 @@ class Executor::Impl {
     Lane(Impl& impl, LaneId lane_id) : owner(impl), id(lane_id), ready(impl.table_.size()), inbox(impl.after_) {
       fresh.reserve(impl.table_.size());
     }
-    void operator()() { owner.pump(*this); }
-
     Impl& owner;
     const LaneId id;
     oneapi::tbb::task_arena arena{1, 0};  // one worker, no place for other threads
@@ -147,6 +144,23 @@ class Executor::Impl {
     std::atomic<bool> hungry{false};  // found nothing to do
     std::atomic<double> pace_value{1};
     std::atomic<std::uint32_t> next_own{0};  // in the planned order: what it has not begun
+  };
+
+  // What oneTBB runs to start a pump. Its one word is only touched atomically, so that what came before it was made is
+  // seen by the pump whatever the library does between the threads.
+  class Start {
+   public:
+    explicit Start(Lane& lane) { word().store(&lane, std::memory_order_release); }
+    Start(const Start& from) : Start(*from.lane_) {}
+    Start& operator=(const Start&) = delete;
+    void operator()() const {
+      Lane& lane = *word().load(std::memory_order_acquire);
+      lane.owner.pump(lane);
+    }
+
+   private:
+    [[nodiscard]] std::atomic_ref<Lane*> word() const { return std::atomic_ref(lane_); }
+    mutable Lane* lane_;
   };
 
   void begin() {
@@ -180,7 +194,7 @@ class Executor::Impl {
   // REQUIRES: the lane's inbox said so, or has just been reset.
   void arm(Lane& lane) {
     outstanding_.fetch_add(1);
-    lane.arena.enqueue(group_.defer(std::ref(lane)));
+    lane.arena.enqueue(group_.defer(Start(lane)));
   }
 
   // Tasks that end and pumps that leave count down, each as the last thing that it does here: at 0 the step is over.

@@ -28,7 +28,7 @@ OneThread::~OneThread() {
 
 void parallel_for(std::size_t count, const std::function<void(std::size_t)>& action) {
   std::vector<std::exception_ptr> errors(count);
-  const auto run = [&](std::size_t i) {
+  const std::function<void(std::size_t)> guarded = [&](std::size_t i) {
     hand_over();
     try {
       action(i);
@@ -37,11 +37,11 @@ void parallel_for(std::size_t count, const std::function<void(std::size_t)>& act
     }
     hand_over();
   };
-  hand_over();
+  hand_over();  // `guarded`, too
   if (one_thread) {
-    for (std::size_t i = 0; i < count; ++i) run(i);
+    for (std::size_t i = 0; i < count; ++i) guarded(i);
   } else {
-    run_on_tbb(count, run);
+    run_on_tbb(count, guarded);
   }
   hand_over();
   for (const std::exception_ptr& error : errors) {

@@ -8,14 +8,13 @@
 
 #include "command.h"
 #include "fidelity.h"
+#include "workload.h"
 #include "skua/layers/devices.h"
 #include "skua/scheduler/median.h"
 #include "skua/scheduler/simulator.h"
 
 namespace skua::cli {
 namespace {
-
-constexpr int kWarmUpSteps = 2;  // first touches of memory, kernels' first runs
 
 struct FidelityOptions {
   std::vector<std::string> models = tutorial_models();
@@ -32,109 +31,39 @@ struct FidelityOptions {
   bool json = false;
 };
 
-// One model's training step on one set of devices: its task graph, a batch, first weights, and measured times.
-class Workload {
- public:
-  Workload(const models::Recipe& recipe, int devices, const FidelityOptions& options)
-      : stealing_(options.stealing),
-        compile_(recipe.compile),
-        batch_(options.batch.value_or(recipe.batch_size)),
-        devices_(open_devices(fmt::format("cpu:{}", devices))) {
-    if (!recipe.data)
-      throw std::invalid_argument(fmt::format("[bench] expected a model with data, got {}", recipe.name));
-    Model model = recipe.make();
-    tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch_, options.micro_batches, compile_),
-                                         options.micro_batches);
-    model.compile(compile_);
-    weights_ = model.weights();
-    read_batch(*recipe.data("").pair.train);
-  }
-
-  [[nodiscard]] Plan plan(const std::string& policy, double plan_seconds) const {
-    return plan_with(policy, *tasks_, devices_.cluster, costs_, {.plan_file = "", .plan_seconds = plan_seconds});
-  }
-
-  // Adds the operators' times in some steps of data parallelism, which keeps all devices busy, to the costs.
-  void calibrate(int steps) {
-    Session session(*tasks_, devices_, plan("data_parallel", 0), costs_, "none");
-    run(session, steps, [&](const StepTrace& trace) { observe(session.schedule(), trace, costs_); });
-  }
-
-  struct Times {
-    StepTrace simulated;          // by the costs so far
-    double measured_seconds = 0;  // median
-    double work_seconds = 0;      // of all tasks, on their devices: median
-    double simulated_work_seconds = 0;
-  };
-  [[nodiscard]] Times compare(const Plan& plan, int steps) {
-    Session session(*tasks_, devices_, plan, costs_, stealing_);
-    const auto rule = make_steal_rule(stealing_);
-    Times times{simulate(session.schedule(), session.costs(), {.steal_rule = rule.get()})};
-    times.simulated_work_seconds = work_seconds(session.schedule(), times.simulated);
-    std::vector<double> seconds;
-    std::vector<double> work;
-    run(session, steps, [&](const StepTrace& trace) {
-      seconds.push_back(trace.seconds);
-      work.push_back(work_seconds(session.schedule(), trace));
-    });
-    times.measured_seconds = median_of(seconds);
-    times.work_seconds = median_of(work);
-    return times;
-  }
-
-  [[nodiscard]] std::int64_t batch() const { return batch_; }
-
- private:
-  static double work_seconds(const Schedule& schedule, const StepTrace& trace) {
-    double seconds = 0;
-    for (const TaskTime& time : task_times(schedule, trace)) seconds += time.run_seconds;
-    return seconds;
-  }
-
-  void read_batch(const Dataset& data) {
-    std::vector<std::int64_t> rows(static_cast<std::size_t>(batch_));
-    std::iota(rows.begin(), rows.end(), 0);
-    for (std::int64_t& row : rows) row %= data.size();
-    const auto batch_of = [&](const ValueType& row) {
-      std::vector<std::int64_t> extents = row.shape.extents();
-      extents.insert(extents.begin(), batch_);
-      return ValueType{Shape(std::move(extents)), row.dtype};
-    };
-    features_ = Tensor(batch_of(data.feature_type()));
-    labels_ = Tensor(batch_of(data.label_type()));
-    data.read(rows, features_, labels_);
-  }
-
-  // Trains from the first weights on, after a few steps that do not count.
-  template <class Action>
-  void run(Session& session, int steps, Action action) const {
-    const Graph& graph = tasks_->graph();
-    for (const auto& [name, tensor] : weights_) session.set_value(graph.find_value(name), tensor);
-    for (ValueId id : graph.values_of(ValueKind::kState)) session.set_value(id, Tensor(graph.value(id).type));
-    std::map<ValueId, const Tensor*> inputs{{graph.find_value("features"), &features_}};
-    if (const ValueId labels = graph.find_value("labels"); labels.valid()) inputs[labels] = &labels_;
-    StepTrace trace;
-    for (int step = 0; step < kWarmUpSteps + steps; ++step) {
-      session.run(inputs, {step, static_cast<float>(compile_.optimizer.learning_rate), compile_.seed}, &trace);
-      if (step >= kWarmUpSteps) action(trace);
-    }
-  }
-
-  std::string stealing_;
-  CompileOptions compile_;
-  std::int64_t batch_;
-  DeviceSet devices_;
-  std::unique_ptr<TaskGraph> tasks_;
-  std::map<std::string, Tensor> weights_;
-  Tensor features_;
-  Tensor labels_;
-  CostModel costs_;
+struct Times {
+  StepTrace simulated;          // by the costs so far
+  double measured_seconds = 0;  // median
+  double work_seconds = 0;      // of all tasks, on their devices: median
+  double simulated_work_seconds = 0;
 };
+
+double work_seconds(const Schedule& schedule, const StepTrace& trace) {
+  double seconds = 0;
+  for (const TaskTime& time : task_times(schedule, trace)) seconds += time.run_seconds;
+  return seconds;
+}
+
+Times compare(Workload& workload, const Plan& plan, const FidelityOptions& options) {
+  const auto session = workload.open(plan, workload.costs(), options.stealing);
+  const auto rule = make_steal_rule(options.stealing);
+  Times times{simulate(session->schedule(), session->costs(), {.steal_rule = rule.get()})};
+  times.simulated_work_seconds = work_seconds(session->schedule(), times.simulated);
+  std::vector<double> seconds;
+  std::vector<double> work;
+  workload.run(*session, options.steps, [&](const StepTrace& trace) {
+    seconds.push_back(trace.seconds);
+    work.push_back(work_seconds(session->schedule(), trace));
+  });
+  times.measured_seconds = median_of(seconds);
+  times.work_seconds = median_of(work);
+  return times;
+}
 
 // In each repeat operators are measured first, then every plan in turn, so that a slower moment of the machine meets
 // all of them. A plan is made once, by the times of the first repeat.
 std::vector<FidelityRow> measure(const models::Recipe& recipe, int devices, const FidelityOptions& options) {
-  Workload workload(recipe, devices, options);
+  Workload workload(recipe, open_devices(fmt::format("cpu:{}", devices)), options.batch, options.micro_batches);
   std::vector<FidelityRow> rows;
   for (const std::string& policy : options.policies) {
     rows.push_back({recipe.name, fmt::format("cpu:{}", devices), workload.batch(), policy});
@@ -143,12 +72,12 @@ std::vector<FidelityRow> measure(const models::Recipe& recipe, int devices, cons
     workload.calibrate(options.steps);
     for (FidelityRow& row : rows) {
       try {
-        if (repeat == 0) row.plan = workload.plan(row.policy, options.plan_seconds);
+        if (repeat == 0) row.plan = workload.plan(row.policy, workload.costs(), options.plan_seconds);
       } catch (const std::invalid_argument& error) {
         row.error = error.what();
       }
       if (row.refused()) continue;
-      const Workload::Times times = workload.compare(row.plan, options.steps);
+      const Times times = compare(workload, row.plan, options);
       row.trace = times.simulated;
       row.simulated_seconds.push_back(times.simulated.seconds);
       row.measured_seconds.push_back(times.measured_seconds);

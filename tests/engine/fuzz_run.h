@@ -41,7 +41,7 @@ std::uint64_t for_each_seed(Run run) {
   return count;
 }
 
-// Says which case is under way, and aborts where it takes minutes: a lost wake-up, which nothing else could end.
+// Says which case is under way, and aborts where it takes a minute or two: a lost wake-up, which nothing else could end.
 class Watchdog {
  public:
   Watchdog() : thread_([this] { watch(); }) {}
@@ -61,7 +61,7 @@ class Watchdog {
 
  private:
   void watch() {
-    constexpr std::chrono::minutes kLong{2};
+    constexpr std::chrono::minutes kLong{1};
     std::unique_lock lock(mutex_);
     for (std::uint64_t seen = cases_; !changed_.wait_for(lock, kLong, [&] { return over_; }); seen = cases_) {
       if (seen != cases_ || cases_ == 0) continue;

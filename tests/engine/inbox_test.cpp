@@ -107,7 +107,7 @@ TEST(Inbox, NothingIsLostOrDoubledBetweenThreads) {
 
 // Wakes a pump again as soon as it has seen the last wake, which is when it falls asleep, sooner or later.
 TEST(Inbox, AWakeIsSeenByAPumpThatFallsAsleep) {
-  constexpr int kWakes = 500'000;
+  constexpr int kWakes = 200'000;
   std::vector<std::uint32_t> after(1);
   Inbox inbox(after);
   inbox.reset(true);
