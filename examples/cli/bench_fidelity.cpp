@@ -8,10 +8,10 @@
 
 #include "command.h"
 #include "fidelity.h"
-#include "workload.h"
 #include "skua/layers/devices.h"
 #include "skua/scheduler/median.h"
 #include "skua/scheduler/simulator.h"
+#include "workload.h"
 
 namespace skua::cli {
 namespace {

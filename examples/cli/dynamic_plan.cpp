@@ -119,8 +119,8 @@ class DynamicRun {
   const Cluster& cluster_;
   const SimulationOptions& options_;
   std::vector<Device> devices_;
-  std::vector<std::size_t> waits_;            // by task
-  std::vector<double> ready_at_;              // by task
+  std::vector<std::size_t> waits_;               // by task
+  std::vector<double> ready_at_;                 // by task
   std::vector<std::vector<MemoryId>> memories_;  // by datum: where its storage is, home first; none: not used yet
   std::priority_queue<Ready, std::vector<Ready>, std::greater<>> ready_;
   std::size_t placed_ = 0;
