@@ -41,7 +41,8 @@ std::uint64_t for_each_seed(Run run) {
   return count;
 }
 
-// Says which case is under way, and aborts where it takes a minute or two: a lost wake-up, which nothing else could end.
+// Says which case is under way, and aborts where it takes a minute or two: a lost wake-up, which nothing else could
+// end.
 class Watchdog {
  public:
   Watchdog() : thread_([this] { watch(); }) {}
