@@ -319,7 +319,7 @@ class Executor::Impl {
     double best_gain = 0;
     for (Lane& lane : lanes_) {
       if (&lane == &victim || !lane.hungry.load(std::memory_order_relaxed)) continue;
-      const double gain = offered(victim, lane, 0, now).second;
+      const double gain = theft_from(victim, lane, now).gain;
       if (gain > best_gain) std::tie(best_gain, best) = std::tuple(gain, &lane);
     }
     constexpr std::uint32_t kMostSkipped = 63;
@@ -328,16 +328,27 @@ class Executor::Impl {
     return best;
   }
 
-  // What the victim has for the thief, and what that gains.
-  std::pair<Offer, double> offered(Lane& victim, Lane& thief, double thief_backlog_seconds, double now) {
+  struct Theft {
+    Offer offer;
+    StealQuery query;
+    double gain = 0;
+  };
+
+  Offer offered(const Lane& victim, const Lane& thief) const {
     const auto seconds = [&](StepTaskId id) { return expected(victim, static_cast<std::uint32_t>(id.index())); };
-    const Offer offer = thefts_->offer(victim.ready, table_.order(), thief.id, seconds);
-    if (!offer.task.valid()) return {offer, 0};
-    const LaneOutlook from{victim.id, victim.expected_finish, offer.backlog_seconds, victim.pace.value()};
-    const LaneOutlook to{thief.id, 0, thief_backlog_seconds, thief.pace_value.load(std::memory_order_relaxed)};
-    const std::uint64_t random = Random(seed_, draws_.fetch_add(1)).bits();
-    return {offer, steal_rule_->gain(thefts_->query(offer.task, from, to, next_own(thief),
-                                                    copy_pace_.load(std::memory_order_relaxed), now, random))};
+    return thefts_->offer(victim.ready, table_.order(), thief.id, seconds);
+  }
+
+  Theft theft_from(const Lane& victim, Lane& thief, double now) {
+    Theft theft{offered(victim, thief), {}, 0};
+    if (!theft.offer.task.valid()) return theft;
+    const LaneOutlook from{victim.id, victim.expected_finish, theft.offer.backlog_seconds, victim.pace.value()};
+    const LaneOutlook to{thief.id, 0, 0, thief.pace_value.load(std::memory_order_relaxed)};
+    theft.query =
+        thefts_->query(theft.offer.task, from, to, next_own(thief), copy_pace_.load(std::memory_order_relaxed), now,
+                       Random(seed_, draws_.fetch_add(1)).bits());
+    theft.gain = steal_rule_->gain(theft.query);
+    return theft;
   }
 
   // What it takes is fresh for the thief.
@@ -349,19 +360,21 @@ class Executor::Impl {
       if (&victim == &thief) continue;
       const auto lock = locked(victim);
       read_inbox(victim);
-      const double gain = offered(victim, thief, 0, now).second;
+      const double gain = theft_from(victim, thief, now).gain;
       if (gain > best_gain) std::tie(best_gain, best) = std::tuple(gain, &victim);
     }
     if (best == nullptr) return;
-    const auto lock = locked(*best);  // it may have gone on meanwhile
+    const auto lock = locked(*best);
+    Theft theft = theft_from(*best, thief, now);  // it may have gone on meanwhile
+    if (theft.gain <= 0) return;
     double backlog_seconds = 0;
-    for (std::size_t most = most_stolen(best->ready.size()); most > 0; --most) {
-      const auto [offer, gain] = offered(*best, thief, backlog_seconds, now);
-      if (gain <= 0) break;
-      const auto task = static_cast<std::uint32_t>(offer.task.index());
-      best->ready.erase(offer.rank, expected(*best, task));
-      thief.fresh.push_back(task);
+    for (std::size_t most = most_stolen(best->ready.size()); most > 0 && theft.offer.task.valid(); --most) {
+      const auto task = static_cast<std::uint32_t>(theft.offer.task.index());
       backlog_seconds += expected(thief, task);
+      if (!thief.fresh.empty() && !adds_to_theft(theft.query, backlog_seconds, theft.offer)) break;
+      best->ready.erase(theft.offer.rank, expected(*best, task));
+      thief.fresh.push_back(task);
+      theft.offer = offered(*best, thief);
     }
   }
 

@@ -102,8 +102,9 @@ class Simulation : private EventLoop<Simulation, SimulatedQueue> {
   }
 
   struct Theft {
-    StepTaskId task;
+    Offer offer;
     LaneId victim;
+    StealQuery query;
     double gain = 0;
   };
 
@@ -117,23 +118,31 @@ class Simulation : private EventLoop<Simulation, SimulatedQueue> {
     }
     if (best.gain <= 0) return;
     SimulatedQueue& loot = lanes_[best.victim.index()].ready;
-    for (std::size_t most = most_stolen(loot.ranks().size()); most > 0 && best.gain > 0; --most) {
-      (void)loot.take(best.task);
-      lanes_[thief.index()].ready.push({0, best.task, thefts_->seconds(best.task, thief)});
-      best = theft_from(best.victim, thief);
+    SimulatedQueue& own = lanes_[thief.index()].ready;
+    Offer offer = best.offer;
+    for (std::size_t most = most_stolen(loot.ranks().size()); most > 0 && offer.task.valid(); --most) {
+      const double seconds = thefts_->seconds(offer.task, thief);
+      if (!own.empty() && !adds_to_theft(best.query, own.ranks().backlog_seconds() + seconds, offer)) break;
+      (void)loot.take(offer.task);
+      own.push({0, offer.task, seconds});
+      offer = offered(best.victim, thief);
     }
-    start(lanes_[thief.index()].ready.pop(), thief);
+    start(own.pop(), thief);
+  }
+
+  [[nodiscard]] Offer offered(LaneId victim, LaneId thief) const {
+    const auto expected = [&](StepTaskId id) { return estimates_[id.index()]; };
+    return thefts_->offer(lanes_[victim.index()].ready.ranks(), order_, thief, expected);
   }
 
   Theft theft_from(LaneId victim, LaneId thief) {
-    const auto expected = [&](StepTaskId id) { return estimates_[id.index()]; };
-    const Offer offer = thefts_->offer(lanes_[victim.index()].ready.ranks(), order_, thief, expected);
-    if (!offer.task.valid()) return {{}, victim, 0};
+    const Offer offer = offered(victim, thief);
+    if (!offer.task.valid()) return {offer, victim, {}, 0};
     LaneOutlook from = outlook(victim);
     from.backlog_seconds = offer.backlog_seconds;
     const StealQuery query =
         thefts_->query(offer.task, from, outlook(thief), next_own(thief), copy_pace_.value(), now_, draws_.bits());
-    return {offer.task, victim, options_.steal_rule->gain(query)};
+    return {offer, victim, query, options_.steal_rule->gain(query)};
   }
 
   [[nodiscard]] LaneOutlook outlook(LaneId id) const {

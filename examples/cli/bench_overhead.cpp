@@ -23,7 +23,7 @@ struct OverheadOptions {
   int metg_tasks = 10'000;
   int rounds = 5;
   int runs = 3;
-  int block = 64;
+  int block = 1024;
   bool json = false;
 };
 

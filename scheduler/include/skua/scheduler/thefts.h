@@ -50,6 +50,12 @@ struct Offer {
   double backlog_seconds = 0;  // of the victim, up to and with this task
 };
 
+// Whether a theft whose first task was looked at by `first` takes the next one as well: the thief, with
+// `backlog_seconds` to do then, comes to no more than is left for the victim, and is done before its own next task.
+[[nodiscard]] inline bool adds_to_theft(const StealQuery& first, double backlog_seconds, const Offer& next) {
+  return backlog_seconds <= next.backlog_seconds && backlog_seconds <= first.thief_free_seconds;
+}
+
 class Thefts {
  public:
   // Simulates the schedule for the times at which the plan wants tasks to start. Keeps pointers to both.
