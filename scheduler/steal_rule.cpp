@@ -32,6 +32,7 @@ class LocalityRule final : public StealRule {
 class CostRule final : public StealRule {
  public:
   [[nodiscard]] double gain(const StealQuery& query) const override {
+    if (query.run_seconds < kLeastRunSeconds) return 0;
     const double margin = std::max(kMarginOfRun * query.run_seconds, kMinMarginSeconds);
     if (query.fetch_seconds + query.return_seconds > 0 && query.late_seconds < margin) return 0;
     const double thief = query.thief_wait_seconds + query.thief_seconds();
@@ -42,6 +43,7 @@ class CostRule final : public StealRule {
  private:
   static constexpr double kMarginOfRun = 0.2;        // estimates are off by about so much
   static constexpr double kMinMarginSeconds = 5e-6;  // what a theft itself costs: locks, a cold cache
+  static constexpr double kLeastRunSeconds = 1e-7;   // what moving one task between caches costs
 };
 
 // Calls action(datum, from, to) for each datum that running a task on a lane moves. The executor fetches every input

@@ -22,8 +22,8 @@ struct OverheadOptions {
   int workers = 2;
   int metg_tasks = 10'000;
   int rounds = 5;
-  int runs = 3;
-  int block = 1024;
+  int runs = 10;
+  int block = 384;
   bool json = false;
 };
 

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "command.h"
+#include "interrupt.h"
 #include "skua/scheduler/report.h"
 
 namespace skua::cli {
@@ -114,6 +115,7 @@ nlohmann::json to_json(const Run& run) {
           {"predicted_by", prediction},
           {"lower_bound_ms", report.lower_bound_seconds * 1e3},
           {"plans_made", report.plans_made},
+          {"lost_devices", report.lost_devices},
           {"steals", report.steals},
           {"bytes_copied", report.bytes_copied},
           {"peak_bytes", by_device(report, report.peak_bytes)},
@@ -242,10 +244,15 @@ void train(Options options, const CLI::App& command) {
     samples = std::make_unique<SampleGrid>(options.samples, model.sample_type().shape);
     fit.callbacks.push_back(samples.get());
   }
+  const Interrupt interrupt;
+  fit.stop = interrupt.token();
   const History history = model.fit(*data.train, fit);
+  for (const std::string& lost : model.report().lost_devices) fmt::print(stderr, "device lost: {}\n", lost);
+  if (history.empty()) throw std::runtime_error("stopped before the first step was done");
   const char* costs = model.report().measured_costs ? "measured" : profiled ? "profile" : "roofline";
   show({options, model, history, description, fmt::format("simulated: {}, {} costs", options.devices, costs),
         recipe.baselines ? recipe.baselines(data) : std::vector<std::pair<std::string, double>>()});
+  if (fit.stop.stop_requested()) throw std::runtime_error("stopped before the end: the figures are of what was done");
 }
 
 }  // namespace

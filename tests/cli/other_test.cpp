@@ -5,8 +5,9 @@ namespace skua::test {
 namespace {
 
 TEST(Command, EverySubcommandExplainsItself) {
-  for (const char* name : {"", "devices", "policies", "train", "plan", "simulate", "schedule", "bench", "bench speedup",
-                           "bench fidelity", "bench policies", "bench planning", "bench overhead", "bench wakeup"}) {
+  for (const char* name :
+       {"", "devices", "policies", "train", "plan", "simulate", "schedule", "bench", "bench speedup", "bench fidelity",
+        "bench policies", "bench planning", "bench overhead", "bench wakeup", "bench stealing"}) {
     const Outcome outcome = skua(std::string(name) + " --help");
     EXPECT_EQ(outcome.status, 0) << name;
     EXPECT_NE(outcome.out.find("--help"), std::string::npos) << name;
@@ -338,6 +339,35 @@ TEST(Bench, WakeupMeasuresEveryIdleTimeAndState) {
     EXPECT_NEAR(row.at("percent").get<double>(),
                 row.at("cpu_seconds").get<double>() / row.at("seconds").get<double>() * 100, 1e-9);
   }
+}
+
+TEST(Bench, StealingRunsAndSimulatesEverySituation) {
+  const nlohmann::json stealing =
+      skua(
+          "bench stealing --json --models mnist_cnn --clusters cpu:2 --rounds 2 --steps 10 --simulated-steps 12 "
+          "--seeds 1 --policy data_parallel")
+          .json();
+  EXPECT_EQ(stealing.at("bench"), "stealing");
+  int executed = 0;
+  int simulated = 0;
+  for (const auto& row : stealing.at("results")) {
+    (row.at("simulated").get<bool>() ? simulated : executed) += 1;
+    for (const char* mode : {"static", "dynamic", "random", "locality", "cost", "cost+"}) {
+      EXPECT_GT(row.at("modes").at(mode).at("step_ms").get<double>(), 0) << row;
+    }
+    if (row.at("simulated") &&
+        row.at("situation") == "costs right") {  // a balanced plan on equal devices: nobody steals
+      EXPECT_EQ(row.at("modes").at("cost").at("step_ms"), row.at("modes").at("static").at("step_ms"));
+    }
+    if (row.at("simulated") && row.at("situation") == "slow for good") {
+      EXPECT_LT(row.at("modes").at("cost").at("step_ms"), row.at("modes").at("static").at("step_ms"));
+      EXPECT_GE(row.at("modes").at("cost+").at("last_step_over_bound").get<double>(), 0.999999);
+    }
+  }
+  EXPECT_EQ(executed, 4);
+  EXPECT_EQ(simulated, 6);
+  expect_refused("bench stealing --clusters moon", {"moon"});
+  expect_refused("bench stealing --devices 1", {"--devices"});
 }
 
 }  // namespace

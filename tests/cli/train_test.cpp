@@ -205,5 +205,20 @@ TEST(Train, DamagedIdxFilesAreRefused) {
   expect_refused(train, {"train-images-idx3-ubyte"});
 }
 
+// A signal while the second epoch or a later one runs: what was done stays, and training goes on from there.
+TEST(Train, AnInterruptKeepsWhatWasDone) {
+  const Folder folder("interrupt");
+  const std::string files = " --checkpoint " + (folder / "checkpoint") + " --metrics " + (folder / "metrics.csv");
+  const std::string train = "train mnist_cnn --devices cpu:1 --policy single --micro-batches 1 --seed 4" + files;
+  const std::string script = std::string(SKUA_COMMAND) + " " + train + " --epochs 100000 >" + (folder / "out") + " 2>" +
+                             (folder / "err") + " & child=$!; while [ ! -f " + (folder / "checkpoint/skua.checkpoint") +
+                             " ]; do sleep 0.05; done; kill -TERM $child; wait $child; exit $?";
+  const int status = std::system(("sh -c '" + script + "'").c_str());
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_NE(content_of((folder / "err")).find("skua: stopped before"), std::string::npos);
+  EXPECT_EQ(skua(train + " --resume --steps 2 --json").status, 0);
+}
+
 }  // namespace
 }  // namespace skua::test

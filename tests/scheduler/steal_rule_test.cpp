@@ -39,6 +39,8 @@ TEST(StealRule, CostTakesWhatEndsEarlierByAMargin) {
   EXPECT_DOUBLE_EQ(rule->gain({1, 10, 2, 20, 5, 0}), 20 + 5 - (1 + 10 + 2 + 2));
   EXPECT_DOUBLE_EQ(rule->gain({0, 10, 0, 0, 10, 0}), -2);
   EXPECT_NEAR(rule->gain({0, 1e-6, 0, 0, 10e-6, 0}), 4e-6, 1e-18);  // a short task: 5 us of margin
+  EXPECT_GT(rule->gain({0, 1.1e-7, 0, 1, 1.1e-7, 0}), 0);
+  EXPECT_LE(rule->gain({0, 0.9e-7, 0, 1, 0.9e-7, 0}), 0);  // hardly a task
 }
 
 StealQuery query(double fetch, double run, double back, double wait, double victim_run) {
