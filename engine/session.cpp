@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <new>
 #include <semaphore>
 #include <stdexcept>
@@ -71,8 +72,9 @@ const Plan& checked(const Plan& plan, const TaskGraph& graph, const DeviceSet& d
 class Session::Impl final : private Launcher {
  public:
   Impl(const TaskGraph& task_graph, DeviceSet& devices, const Plan& plan, const CostModel& model,
-       const std::string& steal_rule, std::uint64_t seed)
-      : task_graph_(task_graph),
+       const std::string& steal_rule, std::uint64_t seed, bool saves_updates)
+      : saves_updates_(saves_updates),
+        task_graph_(task_graph),
         graph_(task_graph.graph()),
         devices_(devices),
         plan_(checked(plan, task_graph, devices)),
@@ -110,7 +112,7 @@ class Session::Impl final : private Launcher {
       executor_->run(*this, trace != nullptr ? *trace : trace_, stop);
     } catch (const DeviceLost& error) {
       lost_ = error.device();
-      if (holds_state()) undo();
+      undo();
       throw;
     } catch (...) {
       undo();
@@ -118,11 +120,7 @@ class Session::Impl final : private Launcher {
     }
   }
 
-  bool holds_state() const {
-    if (!lost_.valid()) return true;
-    const MemoryId memory = devices_.cluster.device(lost_).memory;
-    return memory == kHostMemory || device_in(memory) != nullptr;
-  }
+  bool holds_state() const { return memory_survives() && std::ranges::none_of(begun_, std::identity()); }
 
   Tensor output(ValueId value) const {
     const auto& outputs = graph_.outputs();
@@ -168,7 +166,8 @@ class Session::Impl final : private Launcher {
   void lay_out_memory() {
     const MemorySizes sizes{
         [this](ValueId value, MemoryId) { return programs_.front()->value_bytes(value); },
-        [this](LaneId lane) { return programs_[schedule_.lanes()[lane.index()].device.index()]->scratch_bytes(); }};
+        [this](LaneId lane) { return programs_[schedule_.lanes()[lane.index()].device.index()]->scratch_bytes(); },
+        saves_updates_};
     const StepTrace predicted = simulate(schedule_, costs_);
     memory_ = std::make_unique<MemoryPlan>(schedule_, predicted, sizes, steal_rule_ != nullptr);
     for (std::size_t m = 0; m < devices_.cluster.memory_count(); ++m) {
@@ -268,8 +267,15 @@ class Session::Impl final : private Launcher {
     return *programs_.front();
   }
 
-  // Puts back what the updates of this step have changed, the last of them first. REQUIRES: holds_state.
+  bool memory_survives() const {
+    if (!lost_.valid()) return true;
+    const MemoryId memory = devices_.cluster.device(lost_).memory;
+    return memory == kHostMemory || device_in(memory) != nullptr;
+  }
+
+  // Puts back what the updates of this step have changed, the last of them first, where it was saved and survives.
   void undo() {
+    if (!saves_updates_ || !memory_survives()) return;
     for (std::size_t i = task_graph_.task_count(); i-- > 0;) {
       if (!begun_[i]) continue;
       const TaskId task(static_cast<std::int64_t>(i));
@@ -283,6 +289,7 @@ class Session::Impl final : private Launcher {
         copy_now(*device_in(memory), pointers_[operands_[i].begin + k], saved, bytes);
         saved += MemoryPlan::align(bytes);
       }
+      begun_[i] = false;
     }
   }
 
@@ -304,6 +311,7 @@ class Session::Impl final : private Launcher {
     if (const std::size_t undo = memory_->undo_offset(task.task); undo != kNoOffset) {
       return errands_[lane.index()].update(work, all, arena + undo, begun_[task.task.index()], completion);
     }
+    if (task_graph_.task(task.task).kind == TaskKind::kUpdate) begun_[task.task.index()] = true;
     work.launch(*programs_[device.index()], all, completion);
   }
 
@@ -311,6 +319,7 @@ class Session::Impl final : private Launcher {
     return arenas_[schedule_.memory_of(lane).index()].data() + memory_->scratch_offset(lane);
   }
 
+  const bool saves_updates_;
   const TaskGraph& task_graph_;
   const Graph& graph_;
   DeviceSet& devices_;
@@ -334,8 +343,8 @@ class Session::Impl final : private Launcher {
 };
 
 Session::Session(const TaskGraph& task_graph, DeviceSet& devices, const Plan& plan, const CostModel& model,
-                 const std::string& steal_rule, std::uint64_t seed)
-    : impl_(std::make_unique<Impl>(task_graph, devices, plan, model, steal_rule, seed)) {}
+                 const std::string& steal_rule, std::uint64_t seed, bool saves_updates)
+    : impl_(std::make_unique<Impl>(task_graph, devices, plan, model, steal_rule, seed, saves_updates)) {}
 
 Session::~Session() = default;
 

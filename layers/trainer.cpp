@@ -26,7 +26,8 @@ Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& opti
 }
 
 void Trainer::make_session(bool is_new_plan) {
-  session_ = std::make_unique<Session>(tasks_, devices_, plan_, costs_, options_.stealing, options_.seed);
+  session_ =
+      std::make_unique<Session>(tasks_, devices_, plan_, costs_, options_.stealing, options_.seed, options_.recover);
   predict();
   adaptation_.begin(session_->schedule(), plan_.predicted_seconds, is_new_plan);
   ++plans_made_;
@@ -76,7 +77,7 @@ StepResult Trainer::step(const Tensor& features, const Tensor& labels, std::int6
   inputs_[model_.features] = &features;
   if (model_.labels.valid()) inputs_[model_.labels] = &labels;
   const StepContext context{step, static_cast<float>(learning_rate), options_.seed};
-  session_->run(inputs_, context, &trace_, stop);
+  session_->run(inputs_, context, &trace_, options_.recover ? stop : std::stop_token());
   const StepResult result = result_of(model_, *session_);
   ++steps_;
   measure(trace_);

@@ -27,8 +27,8 @@ class Trainer {
   // Labels are not read where the model needs none. Before the step, a plan that is due is begun, and one that is made
   // and better is taken up: in a new session, the weights moved bit by bit. What the planner throws reaches the caller,
   // but for std::invalid_argument: then the old plan stays.
-  // Where the step fails, weights and states are as before it; Cancelled where `stop` was requested in time; after
-  // DeviceLost, end_session and begin_session go on without the device.
+  // Cancelled where `stop` was requested in time and the model recovers; after DeviceLost, where it holds_state,
+  // end_session and begin_session go on without the device.
   StepResult step(const Tensor& features, const Tensor& labels, std::int64_t step, double learning_rate,
                   const std::stop_token& stop = {});
   [[nodiscard]] bool holds_state() const { return session_->holds_state(); }

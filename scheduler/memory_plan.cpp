@@ -357,7 +357,7 @@ class Layout {
   }
 
   [[nodiscard]] std::size_t undo_bytes(TaskId id) const {
-    if (!changes_in_place(graph_, id)) return 0;
+    if (!sizes_.saves_updates || !changes_in_place(graph_, id)) return 0;
     std::size_t bytes = 0;
     const auto inputs = graph_.inputs(id);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -403,7 +403,7 @@ class Layout {
 MemorySizes plain_sizes(const Schedule& schedule) {
   const Graph& graph = schedule.graph().graph();
   return {[&graph](ValueId value, MemoryId) { return static_cast<std::size_t>(graph.value(value).type.bytes()); },
-          [](LaneId) { return std::size_t{0}; }};
+          [](LaneId) { return std::size_t{0}; }, false};
 }
 
 bool fits_in_memory(const Schedule& schedule, const StepTrace& predicted, const MemorySizes& sizes) {

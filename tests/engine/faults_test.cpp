@@ -28,7 +28,7 @@ class Faults {
   Faults(const Graph& graph, bool private_memory, const std::string& rule)
       : problem_(graph, kMicroBatches), devices_(make_cpu_devices(2, 1, private_memory)), hooks_(hook(devices_)) {
     const Plan plan = plan_with("round_robin", problem_.tasks, devices_.cluster, CostModel());
-    session_ = std::make_unique<Session>(problem_.tasks, devices_, plan, CostModel(), rule);
+    session_ = std::make_unique<Session>(problem_.tasks, devices_, plan, CostModel(), rule, 0, true);
     begin();
     watch([&](const Operation& operation) { operations_.insert(operation); });
     step(1);

@@ -45,9 +45,9 @@ class TrainingFaults : public testing::Test {
     plot = &plot_;
   }
 
-  static Sequential made(const std::string& devices) {
+  static Sequential made(const std::string& devices, bool recover = true) {
     Sequential model = small_model();
-    model.compile({.devices = devices, .policy = "data_parallel", .micro_batches = 4, .seed = 3});
+    model.compile({.devices = devices, .policy = "data_parallel", .micro_batches = 4, .seed = 3, .recover = recover});
     return model;
   }
   static FitOptions options() {
@@ -79,6 +79,27 @@ TEST_F(TrainingFaults, ALostDeviceIsDroppedAndTheBitsStay) {
     EXPECT_EQ(model.report().devices.size(), 1U);
     EXPECT_EQ(model.report().steps, 6);
   }
+}
+
+// Without saved updates a device may still go until the first update of a step.
+TEST_F(TrainingFaults, WithoutRecoveryALossBetweenUpdatesIsAnError) {
+  const std::string expected = trained("cpu:1");
+  int dropped = 0;
+  int errors = 0;
+  for (int at = 0; at < 100; ++at) {
+    plot_.operations = 0;
+    plot_.lost_at = at;
+    Sequential model = made("faulty:2", false);
+    try {
+      (void)model.fit(*corners(40), options());
+      EXPECT_EQ(model.weights_sha256(), expected);
+      ++dropped;
+    } catch (const DeviceLost&) {
+      ++errors;
+    }
+  }
+  EXPECT_GT(dropped, 20);
+  EXPECT_GT(errors, 0);
 }
 
 TEST_F(TrainingFaults, TwoOfThreeMayGo) {

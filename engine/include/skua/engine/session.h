@@ -21,9 +21,10 @@ struct SessionStats {
 class Session {
  public:
   // `task_graph` and `devices` must outlive the session. `plan` must be valid for them (std::invalid_argument).
-  // `model` gives the steal rule its costs; `steal_rule` is one of steal_rule_names().
+  // `model` gives the steal rule its costs; `steal_rule` is one of steal_rule_names(). `saves_updates`: a step that
+  // fails leaves parameters and states as they were before it; updates then save what they are about to change.
   Session(const TaskGraph& task_graph, DeviceSet& devices, const Plan& plan, const CostModel& model,
-          const std::string& steal_rule, std::uint64_t seed = 0);
+          const std::string& steal_rule, std::uint64_t seed = 0, bool saves_updates = false);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -35,12 +36,13 @@ class Session {
   // `inputs` holds for every graph input the whole batch, micro-batches one after another: the input's shape with the
   // first extent times micro_batches. Host memory that must stay until run returns.
   // Throws std::invalid_argument where an input is missing or has another type; rethrows the first kernel error, its
-  // message led by the task's name; Cancelled where a requested stop kept tasks from running. Then parameters and
-  // states are as they were before the step, and the session stays usable, but where a device was lost (DeviceLost):
-  // see holds_state. The trace (may be null) is overwritten.
+  // message led by the task's name, or DeviceLost; Cancelled where a requested stop kept tasks from running. The
+  // session stays usable, but where a device was lost; holds_state says what became of parameters and states. The trace
+  // (may be null) is overwritten.
   void run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace = nullptr,
            const std::stop_token& stop = {});
-  // Whether parameters and states can still be read: no device was lost that had a memory to itself.
+  // Whether parameters and states are those after the last step that did not fail: no update of the failed step had
+  // begun, or updates were saved; and no device was lost that had a memory to itself.
   [[nodiscard]] bool holds_state() const;
 
   // A marked output after run: micro-batches one after another; scalars as a vector of micro_batches values.

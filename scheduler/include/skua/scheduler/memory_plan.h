@@ -15,6 +15,7 @@ namespace skua {
 struct MemorySizes {
   std::function<std::size_t(ValueId, MemoryId)> value_bytes;  // storage of one instance, in the devices' layout
   std::function<std::size_t(LaneId)> scratch_bytes;           // working space of a lane
+  bool saves_updates = false;                                 // room for what updates change
 };
 // Plain layouts and no scratch: for planning without devices.
 [[nodiscard]] MemorySizes plain_sizes(const Schedule& schedule);
@@ -44,7 +45,7 @@ class MemoryPlan {
   [[nodiscard]] std::size_t staging_offset(LaneId lane) const { return staging_offsets_[lane.index()]; }
 
   // Where what an update changes is saved, one after another, each at an aligned place, in the memory where it is
-  // planned; kNoOffset for other tasks.
+  // planned; kNoOffset for other tasks, and where sizes ask for no such room.
   [[nodiscard]] std::size_t undo_offset(TaskId task) const { return undo_offsets_[task.index()]; }
 
   static constexpr std::size_t kAlignment = 64;
