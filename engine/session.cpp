@@ -261,8 +261,9 @@ class Session::Impl final : private Launcher {
   }
 
   Program& program_of(MemoryId memory) const {
+    const Device* const device = device_in(memory);
     for (std::size_t i = 0; i < programs_.size(); ++i) {
-      if (devices_.devices[i].get() == device_in(memory)) return *programs_[i];
+      if (devices_.devices[i].get() == device) return *programs_[i];
     }
     return *programs_.front();
   }

@@ -1,12 +1,10 @@
 #include "ablation.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <numeric>
 
-#include "command.h"
 #include "dynamic_plan.h"
+#include "models/models.h"
 #include "skua/graph/random.h"
 #include "skua/scheduler/adaptation.h"
 
@@ -42,18 +40,23 @@ Ablation::Ablation(const std::string& model, Cluster cluster, int micro_batches,
   plan_ = plan_with(policy_, *tasks_, cluster_, CostModel(), {"", plan_seconds_});
 }
 
-CostModel Ablation::true_costs(const Situation& situation, std::uint64_t seed) const {
+CostModel wrong_costs(const CostModel& costs, const TaskGraph& tasks, const Cluster& cluster, double error,
+                      std::uint64_t seed) {
   CostModel model;
-  if (situation.cost_error == 0) return model;
   std::uint64_t stream = 0;
-  for (const CostKey& key : tasks_->cost_keys()) {
+  for (const CostKey& key : tasks.cost_keys()) {
     Random random(seed, stream++);
-    const double factor = std::exp(situation.cost_error * random.normal());
-    for (const DeviceSpec& device : cluster_.devices()) {
-      model.set(key.signature, device.kind, factor * CostModel::roofline_seconds(key, device));
+    const double factor = std::exp(error * random.normal());
+    for (const DeviceSpec& device : cluster.devices()) {
+      model.set(key.signature, device.kind, factor * costs.seconds(key, device));
     }
   }
   return model;
+}
+
+CostModel Ablation::true_costs(const Situation& situation, std::uint64_t seed) const {
+  if (situation.cost_error == 0) return {};
+  return wrong_costs(CostModel(), *tasks_, cluster_, situation.cost_error, seed);
 }
 
 std::vector<Straggler> Ablation::stragglers(const Situation& situation, int step, int steps) const {
@@ -106,7 +109,6 @@ Ablation::Outcome Ablation::run(const Situation& situation, const RunMode& mode,
       Plan made = plan_with(policy_, *tasks_, cluster_, believed, {"", plan_seconds_});
       is_new = Adaptation::is_better(made, plan, costs);
       if (is_new) plan = std::move(made);
-      outcome.plans += is_new ? 1 : 0;
     }
     if (dynamic) plan = dynamic_plan(costs, options);
     const Schedule schedule(*tasks_, cluster_, plan);
@@ -115,7 +117,6 @@ Ablation::Outcome Ablation::run(const Situation& situation, const RunMode& mode,
     }
     const StepTrace trace = simulate(schedule, costs, options);
     outcome.step_seconds.push_back(trace.seconds);
-    outcome.steals += static_cast<double>(summarize(schedule, trace).steals) / steps;
     due = mode.adaptive && adaptation.observe(schedule, trace);
   }
   return outcome;

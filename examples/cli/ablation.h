@@ -32,6 +32,10 @@ struct RunMode {
 };
 [[nodiscard]] std::vector<RunMode> run_modes();
 
+// What is known instead where each operator's time is wrong, by a factor exp(error * z) of its own, z standard normal.
+[[nodiscard]] CostModel wrong_costs(const CostModel& costs, const TaskGraph& tasks, const Cluster& cluster,
+                                    double error, std::uint64_t seed);
+
 // One model's step on one cluster.
 class Ablation {
  public:
@@ -42,8 +46,6 @@ class Ablation {
   struct Outcome {
     std::vector<double> step_seconds;
     double bound_seconds = 0;  // of any plan, by the last step's true times
-    int plans = 0;
-    double steals = 0;  // a step
     [[nodiscard]] double mean_seconds() const;
   };
   [[nodiscard]] Outcome run(const Situation& situation, const RunMode& mode, int steps, std::uint64_t seed) const;

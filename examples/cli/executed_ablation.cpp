@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <atomic>
-#include <cmath>
 #include <thread>
 
-#include "skua/graph/random.h"
 #include "skua/layers/devices.h"
 #include "skua/scheduler/adaptation.h"
 #include "skua/scheduler/median.h"
@@ -87,17 +85,6 @@ class Contender {
   bool due_ = false;
 };
 
-CostModel wrong_costs(const Workload& workload, double error) {
-  CostModel model;
-  std::uint64_t stream = 0;
-  const DeviceSpec& device = workload.cluster().devices().front();
-  for (const CostKey& key : workload.tasks().cost_keys()) {
-    Random random(1, stream++);
-    model.set(key.signature, device.kind, workload.costs().seconds(key, device) * std::exp(error * random.normal()));
-  }
-  return model;
-}
-
 }  // namespace
 
 std::vector<RunMode> executed_modes() {
@@ -114,7 +101,9 @@ std::vector<ExecutedResult> execute_ablation(const std::string& model, const Exe
   workload.calibrate(options.steps);
   std::vector<ExecutedResult> results;
   for (const ExecutedSituation& situation : kSituations) {
-    const CostModel costs = situation.cost_error > 0 ? wrong_costs(workload, situation.cost_error) : workload.costs();
+    const CostModel costs = situation.cost_error > 0 ? wrong_costs(workload.costs(), workload.tasks(),
+                                                                   workload.cluster(), situation.cost_error, 1)
+                                                     : workload.costs();
     std::vector<std::unique_ptr<Contender>> contenders;
     for (const RunMode& mode : executed_modes()) {
       contenders.push_back(std::make_unique<Contender>(workload, mode, costs, options));

@@ -120,12 +120,7 @@ class Faults {
   }
   [[nodiscard]] std::string state() const {
     Sha256 hash;
-    for (const ValueKind kind : {ValueKind::kParameter, ValueKind::kState}) {
-      for (const ValueId id : problem_.graph().values_of(kind)) {
-        const Tensor tensor = session_->value(id);
-        hash.update(std::span(tensor.data(), tensor.bytes()));
-      }
-    }
+    problem_.add_state(*session_, hash);
     return hash.hex();
   }
 

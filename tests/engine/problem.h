@@ -52,15 +52,20 @@ struct Problem {
     for (ValueId id : graph().values_of(ValueKind::kState)) session.set_value(id, Tensor(graph().value(id).type));
   }
 
-  // Hash of all parameters, states and the last losses.
-  [[nodiscard]] std::string bits(const Session& session) const {
-    Sha256 hash;
+  // All parameters and states.
+  void add_state(const Session& session, Sha256& hash) const {
     for (const ValueKind kind : {ValueKind::kParameter, ValueKind::kState}) {
       for (ValueId id : graph().values_of(kind)) {
         const Tensor tensor = session.value(id);
         hash.update(std::span(tensor.data(), tensor.bytes()));
       }
     }
+  }
+
+  // Hash of all parameters, states and the last losses.
+  [[nodiscard]] std::string bits(const Session& session) const {
+    Sha256 hash;
+    add_state(session, hash);
     for (ValueId id : graph().outputs()) {
       const Tensor tensor = session.output(id);
       hash.update(std::span(tensor.data(), tensor.bytes()));
