@@ -8,6 +8,7 @@
 
 #include "graph/small_graphs.h"
 #include "layers/small_models.h"
+#include "skua/scheduler/adaptation.h"
 
 namespace skua::test {
 namespace {
@@ -46,7 +47,7 @@ TEST(Model, TrainsAsTheReference) {
       loss += values.at(graph.find_value("loss"))[0] / 10;
     }
     const History history = model.fit(*data, {.batch_size = 8, .epochs = 1, .shuffle = false, .verbose = false});
-    EXPECT_EQ(model.report().plans_made, 2);
+    EXPECT_GE(model.report().plans_made, 2);
     EXPECT_NEAR(history.at(0).loss, loss, 1e-5);
     for (ValueId id : graph.values_of(ValueKind::kParameter)) {
       const Tensor& trained = model.weights().at(graph.value(id).name);
@@ -138,15 +139,18 @@ TEST(Model, BitsDoNotDependOnDevicesPolicyOrStealing) {
   EXPECT_NE(trained_hash({.devices = "cpu:1", .micro_batches = 2}), expected);  // the count is part of the numerics
 }
 
+// The steps end before a further plan, for a machine whose times drift, could be due.
 TEST(Model, PlansAreMadeAnewByMeasuredTimes) {
+  constexpr int kFirstSteps = Adaptation::kWarmUpSteps + Adaptation::kMeasuredSteps;
+  constexpr int kSteps = kFirstSteps + Adaptation::kWarmUpSteps;
   Sequential model = small_model();
   model.compile({.devices = "cpu:2", .plan_in_background = false, .micro_batches = 2});
-  model.fit(*corners(64), {.batch_size = 16, .steps = 12, .verbose = false, .trace_steps = 3});
+  model.fit(*corners(64), {.batch_size = 16, .steps = kSteps, .verbose = false, .trace_steps = 3});
   const TrainingReport& report = model.report();
   EXPECT_EQ(report.plans_made, 2);
   EXPECT_TRUE(report.measured_costs);
-  EXPECT_EQ(report.steps, 12);
-  EXPECT_EQ(report.traces.size(), 3U);
+  EXPECT_EQ(report.steps, kSteps);
+  EXPECT_EQ(report.traces.size(), std::size_t{Adaptation::kWarmUpSteps});  // of the second plan
   EXPECT_GT(report.median_step_seconds, 0);
   EXPECT_GE(report.plan.predicted_seconds, report.lower_bound_seconds * 0.999);
   ASSERT_EQ(report.utilization.size(), 2U);
