@@ -7,8 +7,9 @@ namespace skua {
 void Work::launch(Program& program, std::span<void* const> operands, Completion& completion) const {
   const Task& info = graph->task(task);
   const std::size_t inputs = graph->inputs(task).size();
-  if (info.kind == TaskKind::kReduce) return program.accumulate(info.value, operands[0], operands[1], completion);
-  program.launch({info.node, operands.first(inputs), operands.subspan(inputs), scratch, context, info.micro_batch},
+  if (info.kind == TaskKind::kReduce)
+    return program.accumulate(info.value, operands[0], operands[1], stream, completion);
+  program.launch({info.node, operands.first(inputs), operands.subspan(inputs), scratch, info.micro_batch, stream},
                  completion);
 }
 
@@ -73,7 +74,7 @@ void Errand::next() {
     return work_.launch(program_, operands_, *this);
   }
   const Transfer& transfer = step_ < before_.size() ? before_[step_] : after_[step_ - before_.size() - 1];
-  device_.copy(transfer.to, transfer.from, transfer.bytes, *this);
+  device_.copy(transfer.to, transfer.from, transfer.bytes, work_.stream, *this);
 }
 
 }  // namespace skua

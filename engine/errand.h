@@ -14,8 +14,8 @@ namespace skua {
 struct Work {
   const TaskGraph* graph = nullptr;
   TaskId task;
-  const StepContext* context = nullptr;
   void* scratch = nullptr;
+  Stream* stream = nullptr;
 
   // `operands`: inputs, then outputs, in the memory of the program's device.
   void launch(Program& program, std::span<void* const> operands, Completion& completion) const;

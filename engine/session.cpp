@@ -46,7 +46,7 @@ void copy_now(Device& device, void* to, const void* from, std::size_t bytes) {
     std::binary_semaphore ended{0};
     std::exception_ptr error;
   } waiter;
-  device.copy(to, from, bytes, waiter);
+  device.copy(to, from, bytes, nullptr, waiter);
   waiter.ended.acquire();
   if (waiter.error != nullptr) std::rethrow_exception(waiter.error);
 }
@@ -106,7 +106,7 @@ class Session::Impl final : private Launcher {
   void run(const std::map<ValueId, const Tensor*>& inputs, const StepContext& context, StepTrace* trace,
            const std::stop_token& stop) {
     bind_inputs(inputs);
-    context_ = context;
+    for (const auto& program : programs_) program->set_step(context);
     std::ranges::fill(begun_, false);
     try {
       executor_->run(*this, trace != nullptr ? *trace : trace_, stop);
@@ -301,10 +301,10 @@ class Session::Impl final : private Launcher {
     const DeviceId device = schedule_.lanes()[lane.index()].device;
     if (task.is_copy()) {
       const std::size_t bytes = programs_.front()->value_bytes(task_graph_.datum(task.datum).value);
-      return devices_.devices[device.index()]->copy(all[1], all[0], bytes, completion);
+      return devices_.devices[device.index()]->copy(all[1], all[0], bytes, nullptr, completion);
     }
     const MemoryId here = schedule_.memory_of(lane);
-    const Work work{&task_graph_, task.task, &context_, scratch(lane)};
+    const Work work{&task_graph_, task.task, scratch(lane), nullptr};
     std::byte* const arena = arenas_[here.index()].data();
     if (schedule_.memory_of(task.lane) != here) {
       return errands_[lane.index()].steal(work, all, arena + memory_->staging_offset(lane), completion);
@@ -338,7 +338,6 @@ class Session::Impl final : private Launcher {
   std::deque<Errand> errands_;  // by lane
   std::deque<bool> begun_;      // by task: an update of this step that has changed something
   DeviceId lost_;
-  StepContext context_;
   StepTrace trace_;  // where the caller wants none
   std::unique_ptr<Executor> executor_;
 };

@@ -59,7 +59,7 @@ class CpuDevice final : public Device {
   }
   void release(void* data) noexcept override { std::free(data); }
 
-  void copy(void* to, const void* from, std::size_t bytes, Completion& completion) override {
+  void copy(void* to, const void* from, std::size_t bytes, Stream* /*stream*/, Completion& completion) override {
     std::memcpy(to, from, bytes);
     completion.done(nullptr);
   }

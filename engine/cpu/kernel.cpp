@@ -57,7 +57,7 @@ CompiledNode::CompiledNode(std::unique_ptr<Kernel> kernel, std::vector<Operand> 
   scratch_bytes_ += copies_bytes_;
 }
 
-void CompiledNode::run(const KernelCall& call) {
+void CompiledNode::run(const KernelCall& call, const StepContext& context) {
   auto* const copies = static_cast<std::byte*>(call.scratch);
   void* const rest = copies + copies_bytes_;
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
@@ -68,7 +68,7 @@ void CompiledNode::run(const KernelCall& call) {
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     output_data_[i] = outputs_[i].conversion ? copies + outputs_[i].offset : call.outputs[i];
   }
-  kernel_->run({input_data_, output_data_, rest, *call.context, call.micro_batch});
+  kernel_->run({input_data_, output_data_, rest, context, call.micro_batch});
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     if (outputs_[i].conversion) outputs_[i].conversion->run(output_data_[i], call.outputs[i], rest);
   }

@@ -50,7 +50,7 @@ class CompiledNode {
   CompiledNode(std::unique_ptr<Kernel> kernel, std::vector<Operand> inputs, std::vector<Operand> outputs,
                std::size_t copies_bytes);
   [[nodiscard]] std::size_t scratch_bytes() const { return scratch_bytes_; }
-  void run(const KernelCall& call);
+  void run(const KernelCall& call, const StepContext& context);
 
  private:
   std::unique_ptr<Kernel> kernel_;

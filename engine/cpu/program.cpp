@@ -55,18 +55,20 @@ class CpuProgram final : public Program {
   }
   [[nodiscard]] std::size_t scratch_bytes() const override { return scratch_bytes_; }
 
+  void set_step(const StepContext& context) override { context_ = context; }
+
   void launch(const KernelCall& call, Completion& completion) override {
     std::exception_ptr error;
     try {
       const ThreadCount guard(threads_);
-      labelled(labels_.at(call.node.index()), [&] { nodes_[call.node.index()].run(call); });
+      labelled(labels_.at(call.node.index()), [&] { nodes_[call.node.index()].run(call, context_); });
     } catch (...) {
       error = std::current_exception();
     }
     completion.done(error);
   }
 
-  void accumulate(ValueId value, void* into, const void* from, Completion& completion) override {
+  void accumulate(ValueId value, void* into, const void* from, Stream* /*stream*/, Completion& completion) override {
     const ThreadCount guard(threads_);
     const Held& held = values_.at(value.index());
     const std::int64_t count = held.layout.stored_elements();
@@ -121,6 +123,7 @@ class CpuProgram final : public Program {
   }
 
   int threads_;
+  StepContext context_;
   std::vector<std::string> labels_;  // by node
   std::vector<CompiledNode> nodes_;
   std::vector<Held> values_;

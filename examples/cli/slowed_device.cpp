@@ -1,6 +1,9 @@
 #include "slowed_device.h"
 
 #include <chrono>
+#include <utility>
+
+#include "skua/engine/forwarding_device.h"
 
 namespace skua::cli {
 namespace {
@@ -25,46 +28,32 @@ class Delayed final : public Completion {
   Clock::time_point start_;
 };
 
-class SlowedProgram final : public Program {
+class SlowedProgram final : public ForwardingProgram {
  public:
   SlowedProgram(std::unique_ptr<Program> program, Factor factor)
-      : program_(std::move(program)), factor_(std::move(factor)) {}
-  [[nodiscard]] std::size_t value_bytes(ValueId value) const override { return program_->value_bytes(value); }
-  [[nodiscard]] std::size_t scratch_bytes() const override { return program_->scratch_bytes(); }
+      : ForwardingProgram(std::move(program)), factor_(std::move(factor)) {}
   void launch(const KernelCall& call, Completion& completion) override {
     Delayed delayed(completion, *factor_);
-    program_->launch(call, delayed);
+    program().launch(call, delayed);
   }
-  void accumulate(ValueId value, void* into, const void* from, Completion& completion) override {
+  void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) override {
     Delayed delayed(completion, *factor_);
-    program_->accumulate(value, into, from, delayed);
+    program().accumulate(value, into, from, stream, delayed);
   }
-  void import_value(ValueId value, const Tensor& from, void* to) override { program_->import_value(value, from, to); }
-  void export_value(ValueId value, const void* from, Tensor& to) override { program_->export_value(value, from, to); }
 
  private:
-  std::unique_ptr<Program> program_;
   Factor factor_;
 };
 
-class SlowedDevice final : public Device {
+class SlowedDevice final : public ForwardingDevice {
  public:
   SlowedDevice(std::unique_ptr<Device> device, Factor factor)
-      : device_(std::move(device)), factor_(std::move(factor)) {}
-  [[nodiscard]] const DeviceSpec& spec() const override { return device_->spec(); }
-  [[nodiscard]] double memory_bytes() const override { return device_->memory_bytes(); }
-  [[nodiscard]] bool supports(const Op& op) const override { return device_->supports(op); }
-  [[nodiscard]] void* allocate(std::size_t bytes) override { return device_->allocate(bytes); }
-  void release(void* data) noexcept override { device_->release(data); }
-  void copy(void* to, const void* from, std::size_t bytes, Completion& completion) override {
-    device_->copy(to, from, bytes, completion);
-  }
+      : ForwardingDevice(std::move(device)), factor_(std::move(factor)) {}
   [[nodiscard]] std::unique_ptr<Program> compile(const Graph& graph) override {
-    return std::make_unique<SlowedProgram>(device_->compile(graph), factor_);
+    return std::make_unique<SlowedProgram>(device().compile(graph), factor_);
   }
 
  private:
-  std::unique_ptr<Device> device_;
   Factor factor_;
 };
 

@@ -16,6 +16,7 @@
 #include "engine/problem.h"
 #include "scheduler/plans.h"
 #include "skua/engine/cpu/cpu_device.h"
+#include "skua/engine/forwarding_device.h"
 #include "skua/scheduler/policy.h"
 
 namespace skua::test {
@@ -93,20 +94,15 @@ Case draw(std::uint64_t seed) {
 }
 
 // Passes each launch on late, and to another thread where the draw for it says so.
-class Disturbed final : public Device {
+class Disturbed final : public ForwardingDevice {
  public:
   Disturbed(std::unique_ptr<Device> device, const Case& c, Background& background)
-      : device_(std::move(device)), whims_(c, background) {}
-  const DeviceSpec& spec() const override { return device_->spec(); }
-  double memory_bytes() const override { return device_->memory_bytes(); }
-  bool supports(const Op& op) const override { return device_->supports(op); }
-  void* allocate(std::size_t bytes) override { return device_->allocate(bytes); }
-  void release(void* data) noexcept override { device_->release(data); }
-  void copy(void* to, const void* from, std::size_t bytes, Completion& completion) override {
-    whims_.pass_on([=, this, &completion] { device_->copy(to, from, bytes, completion); });
+      : ForwardingDevice(std::move(device)), whims_(c, background) {}
+  void copy(void* to, const void* from, std::size_t bytes, Stream* stream, Completion& completion) override {
+    whims_.pass_on([=, this, &completion] { device().copy(to, from, bytes, stream, completion); });
   }
   std::unique_ptr<Program> compile(const Graph& graph) override {
-    return std::make_unique<DisturbedProgram>(device_->compile(graph), whims_);
+    return std::make_unique<DisturbedProgram>(device().compile(graph), whims_);
   }
 
  private:
@@ -129,26 +125,21 @@ class Disturbed final : public Device {
     std::atomic<std::uint64_t> launches_{0};
   };
 
-  class DisturbedProgram final : public Program {
+  class DisturbedProgram final : public ForwardingProgram {
    public:
-    DisturbedProgram(std::unique_ptr<Program> program, Whims& whims) : program_(std::move(program)), whims_(whims) {}
-    std::size_t value_bytes(ValueId value) const override { return program_->value_bytes(value); }
-    std::size_t scratch_bytes() const override { return program_->scratch_bytes(); }
+    DisturbedProgram(std::unique_ptr<Program> program, Whims& whims)
+        : ForwardingProgram(std::move(program)), whims_(whims) {}
     void launch(const KernelCall& call, Completion& completion) override {
-      whims_.pass_on([=, this, &completion] { program_->launch(call, completion); });
+      whims_.pass_on([=, this, &completion] { program().launch(call, completion); });
     }
-    void accumulate(ValueId value, void* into, const void* from, Completion& completion) override {
-      whims_.pass_on([=, this, &completion] { program_->accumulate(value, into, from, completion); });
+    void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) override {
+      whims_.pass_on([=, this, &completion] { program().accumulate(value, into, from, stream, completion); });
     }
-    void import_value(ValueId value, const Tensor& from, void* to) override { program_->import_value(value, from, to); }
-    void export_value(ValueId value, const void* from, Tensor& to) override { program_->export_value(value, from, to); }
 
    private:
-    std::unique_ptr<Program> program_;
     Whims& whims_;
   };
 
-  std::unique_ptr<Device> device_;
   Whims whims_;
 };
 

@@ -10,52 +10,40 @@
 #include "engine/problem.h"
 #include "scheduler/plans.h"
 #include "skua/engine/cpu/cpu_device.h"
+#include "skua/engine/forwarding_device.h"
 #include "skua/scheduler/policy.h"
 
 namespace skua::test {
 namespace {
 
 // A CPU device that works on a thread of its own and counts the memory that it gives.
-class AsynchronousDevice final : public Device {
+class AsynchronousDevice final : public ForwardingDevice {
  public:
-  explicit AsynchronousDevice(std::unique_ptr<Device> device) : device_(std::move(device)) {}
-  const DeviceSpec& spec() const override { return device_->spec(); }
-  double memory_bytes() const override { return device_->memory_bytes(); }
-  bool supports(const Op& op) const override { return device_->supports(op); }
+  using ForwardingDevice::ForwardingDevice;
   void* allocate(std::size_t bytes) override {
     allocated += bytes;
-    return device_->allocate(bytes);
+    return device().allocate(bytes);
   }
-  void release(void* data) noexcept override { device_->release(data); }
-  void copy(void* to, const void* from, std::size_t bytes, Completion& completion) override {
-    std::jthread([=, this, &completion] { device_->copy(to, from, bytes, completion); }).detach();
+  void copy(void* to, const void* from, std::size_t bytes, Stream* stream, Completion& completion) override {
+    std::jthread([=, this, &completion] { device().copy(to, from, bytes, stream, completion); }).detach();
   }
   std::unique_ptr<Program> compile(const Graph& graph) override {
-    return std::make_unique<AsynchronousProgram>(device_->compile(graph));
+    return std::make_unique<AsynchronousProgram>(device().compile(graph));
   }
 
   std::size_t allocated = 0;
 
  private:
-  class AsynchronousProgram final : public Program {
+  class AsynchronousProgram final : public ForwardingProgram {
    public:
-    explicit AsynchronousProgram(std::unique_ptr<Program> program) : program_(std::move(program)) {}
-    std::size_t value_bytes(ValueId value) const override { return program_->value_bytes(value); }
-    std::size_t scratch_bytes() const override { return program_->scratch_bytes(); }
+    using ForwardingProgram::ForwardingProgram;
     void launch(const KernelCall& call, Completion& completion) override {
-      std::jthread([=, this, &completion] { program_->launch(call, completion); }).detach();
+      std::jthread([=, this, &completion] { program().launch(call, completion); }).detach();
     }
-    void accumulate(ValueId value, void* into, const void* from, Completion& completion) override {
-      std::jthread([=, this, &completion] { program_->accumulate(value, into, from, completion); }).detach();
+    void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) override {
+      std::jthread([=, this, &completion] { program().accumulate(value, into, from, stream, completion); }).detach();
     }
-    void import_value(ValueId value, const Tensor& from, void* to) override { program_->import_value(value, from, to); }
-    void export_value(ValueId value, const void* from, Tensor& to) override { program_->export_value(value, from, to); }
-
-   private:
-    std::unique_ptr<Program> program_;
   };
-
-  std::unique_ptr<Device> device_;
 };
 
 DeviceSet asynchronous_devices(int count, bool private_memory) {

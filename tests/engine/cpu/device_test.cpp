@@ -94,7 +94,7 @@ TEST(CpuDevice, AllocatesAlignedMemoryAndCopies) {
     std::memset(a, 7, bytes);
     std::memset(b, 8, bytes);
     Finished finished;
-    device->copy(b, a, bytes, finished);
+    device->copy(b, a, bytes, nullptr, finished);
     finished.check();
     EXPECT_EQ(std::memcmp(a, b, bytes), 0);
     device->release(a);

@@ -247,7 +247,7 @@ TEST(CpuProgram, OwnKernelsAllocateNothing) {
     const ValueId id(static_cast<std::int64_t>(i));
     runner.set(id, Tensor(graph.value(id).type));
   }
-  const StepContext context{0, 0.01F, 0};
+  runner.program().set_step({0, 0.01F, 0});
   for (std::size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.nodes()[i];
     std::vector<void*> inputs;
@@ -257,8 +257,7 @@ TEST(CpuProgram, OwnKernelsAllocateNothing) {
     const auto scratch = Runner::block(*device, runner.program().scratch_bytes());
     Finished finished;
     const std::size_t before = allocations();
-    runner.program().launch({NodeId(static_cast<std::int64_t>(i)), inputs, outputs, scratch.get(), &context, 0},
-                            finished);
+    runner.program().launch({NodeId(static_cast<std::int64_t>(i)), inputs, outputs, scratch.get(), 0}, finished);
     EXPECT_EQ(allocations(), before) << node.name;
     finished.check();
   }

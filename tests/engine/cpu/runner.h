@@ -51,13 +51,14 @@ class Runner {
   }
 
   void run_node(NodeId id, const StepContext& context = {}, int micro_batch = 0) {
+    program_->set_step(context);
     const Node& node = graph_.node(id);
     std::vector<void*> inputs;
     std::vector<void*> outputs;
     for (const ValueId input : node.inputs) inputs.push_back(data(input));
     for (const ValueId output : node.outputs) outputs.push_back(data(output));
     Finished finished;
-    program_->launch({id, inputs, outputs, scratch_.get(), &context, micro_batch}, finished);
+    program_->launch({id, inputs, outputs, scratch_.get(), micro_batch}, finished);
     finished.check();
   }
 
@@ -69,7 +70,7 @@ class Runner {
 
   void accumulate(ValueId value, const void* from) {
     Finished finished;
-    program_->accumulate(value, data(value), from, finished);
+    program_->accumulate(value, data(value), from, nullptr, finished);
     finished.check();
   }
 

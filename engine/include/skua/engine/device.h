@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -24,23 +25,53 @@ struct StepContext {
   std::uint64_t seed = 0;
 };
 
+class Stream;
+
 // One run of one node. Input and output pointers are in the node's order; scratch has Program::scratch_bytes() bytes.
 struct KernelCall {
   NodeId node;
   std::span<void* const> inputs;
   std::span<void* const> outputs;
   void* scratch = nullptr;
-  const StepContext* context = nullptr;
   int micro_batch = 0;
+  Stream* stream = nullptr;  // the lane's; null: its device has none
 };
 
 // Told exactly once when work has ended, from any thread, possibly before the launching call returns.
 class Completion {
  public:
   virtual void done(std::exception_ptr error) noexcept = 0;  // null: it succeeded
+  // Before done, by who measures it: how long ago the work began and ended.
+  virtual void measured(double /*began_seconds_ago*/, double /*ended_seconds_ago*/) noexcept {}
 
  protected:
   ~Completion() = default;
+};
+
+// A moment in a stream's work: when what was submitted between begin and end ran. Used again step after step.
+class Mark {
+ public:
+  virtual ~Mark() = default;
+};
+
+// A lane's queue on a device that works beside the host, in the order in which work is submitted. There, launch,
+// accumulate and copy have submitted when they return, and tell their completion no more than that; how the work itself
+// went is told where it is asked for by `end`. One thread at a time; marks are waited for by any stream of the kind.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual void begin(Mark& mark) = 0;
+  // `completion` (null: nobody) is told when all that was submitted here has ended, with measured times.
+  virtual void end(Mark& mark, Completion* completion) = 0;
+  // What is submitted from now on waits for the end of `mark`, which has been submitted.
+  virtual void wait(const Mark& mark) = 0;
+};
+
+// Work of several streams that was submitted once and can be run again.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay(Completion& completion) = 0;  // told when all has ended
 };
 
 class Program {
@@ -50,10 +81,14 @@ class Program {
   [[nodiscard]] virtual std::size_t value_bytes(ValueId value) const = 0;
   [[nodiscard]] virtual std::size_t scratch_bytes() const = 0;  // enough for any node
 
+  // What launches from now on compute by; none is under way.
+  virtual void set_step(const StepContext& context) = 0;
+  // Submits what launches on the device's stream need of it, before them.
+  virtual void begin_step(Stream& /*stream*/) {}
   // Both may return before the work has ended; neither takes memory from the heap.
   virtual void launch(const KernelCall& call, Completion& completion) = 0;
   // into += from, both instances of `value`.
-  virtual void accumulate(ValueId value, void* into, const void* from, Completion& completion) = 0;
+  virtual void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) = 0;
 
   // Between a plain host tensor and an instance in this device's memory and layout; return when done.
   // REQUIRES: the tensor has the value's type.
@@ -83,8 +118,24 @@ class Device {
   // Throws std::bad_alloc. The pointer is aligned to 64 bytes; release takes it back.
   [[nodiscard]] virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* data) noexcept = 0;
-  // Copies between this device's memory and any other memory (the host's included); may return early.
-  virtual void copy(void* to, const void* from, std::size_t bytes, Completion& completion) = 0;
+  // Host memory that copies from and to this device's memory run beside the host from; released by release_host.
+  [[nodiscard]] virtual void* allocate_host(std::size_t bytes) { return allocate(bytes); }
+  virtual void release_host(void* data) noexcept { release(data); }
+  // Copies between this device's memory and any other memory (the host's included); may return early. Where `stream`
+  // is null, the completion is told when the copy has ended, also by devices with streams.
+  virtual void copy(void* to, const void* from, std::size_t bytes, Stream* stream, Completion& completion) = 0;
+
+  // Devices that work beside the host: a stream and marks of it for whoever drives a lane, and how many tasks a lane
+  // should have submitted at a time. Null: work has ended, or will, when completions are told.
+  [[nodiscard]] virtual std::unique_ptr<Stream> make_stream() { return nullptr; }
+  [[nodiscard]] virtual std::unique_ptr<Mark> make_mark() { return nullptr; }
+  [[nodiscard]] virtual int window() const { return 1; }
+  // What `submit` submits to these streams, the first of which is this device's, without running it. Null: this kind of
+  // device cannot. Throws what `submit` throws.
+  [[nodiscard]] virtual std::unique_ptr<Recording> record(std::span<Stream* const> /*streams*/,
+                                                          const std::function<void()>& /*submit*/) {
+    return nullptr;
+  }
 
   // Throws std::invalid_argument naming the node where an operator is not supported.
   [[nodiscard]] virtual std::unique_ptr<Program> compile(const Graph& graph) = 0;
