@@ -26,8 +26,8 @@ Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& opti
 }
 
 void Trainer::make_session(bool is_new_plan) {
-  session_ =
-      std::make_unique<Session>(tasks_, devices_, plan_, costs_, options_.stealing, options_.seed, options_.recover);
+  session_ = std::make_unique<Session>(tasks_, devices_, plan_, costs_,
+                                       SessionOptions{options_.stealing, options_.seed, options_.recover});
   predict();
   adaptation_.begin(session_->schedule(), plan_.predicted_seconds, is_new_plan);
   ++plans_made_;
