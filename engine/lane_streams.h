@@ -24,8 +24,7 @@ class LaneStreams {
   // thrown when the stream has ended all that it was given.
   void submit(StepTaskId task, LaneId lane, const Submit& submit, Completion& completion);
 
-  // A whole step as planned, begun by `begin`, with the lanes' tasks in the order of `predicted`. Throws
-  // std::runtime_error where the devices cannot record.
+  // A whole step as planned, begun by `begin`, with the lanes' tasks in the order of `predicted`.
   [[nodiscard]] std::unique_ptr<Recording> record(const StepTrace& predicted, const std::function<void()>& begin,
                                                   const Submit& submit);
 

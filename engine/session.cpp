@@ -162,7 +162,7 @@ class Session::Impl final : private Launcher {
 
   void check_options() const {
     if (!options_.records_step) return;
-    if (streams_ == nullptr) {
+    if (!devices_.devices.front()->can_record()) {
       throw std::invalid_argument(
           fmt::format("[session] expected devices that can record steps, got {}", devices_.cluster.name()));
     }

@@ -130,8 +130,9 @@ class Device {
   [[nodiscard]] virtual std::unique_ptr<Stream> make_stream() { return nullptr; }
   [[nodiscard]] virtual std::unique_ptr<Mark> make_mark() { return nullptr; }
   [[nodiscard]] virtual int window() const { return 1; }
-  // What `submit` submits to these streams, the first of which is this device's, without running it. Null: this kind of
-  // device cannot. Throws what `submit` throws.
+  // What `submit` submits to these streams, the first of which is this device's, without running it. Throws what
+  // `submit` throws. REQUIRES: can_record().
+  [[nodiscard]] virtual bool can_record() const { return false; }
   [[nodiscard]] virtual std::unique_ptr<Recording> record(std::span<Stream* const> /*streams*/,
                                                           const std::function<void()>& /*submit*/) {
     return nullptr;
