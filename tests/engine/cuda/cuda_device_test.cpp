@@ -195,13 +195,13 @@ TEST_P(CudaRecording, ReplaysWhatWasSubmitted) {
     EXPECT_EQ(direct.values, recorded.values) << i;
     EXPECT_GE(told.began_seconds_ago(), told.ended_seconds_ago());
   }
-  // Several under way, and work behind them.
-  std::array<Told, 20> each;
-  for (Told& one : each) recording->replay(one);
+  // Work behind a replay.
+  Told replayed;
+  recording->replay(replayed);
   recorded.submit(&told);
-  for (Told& one : each) one.wait();
+  replayed.wait();
   told.wait();
-  for (int i = 0; i < 21; ++i) {
+  for (int i = 0; i < 2; ++i) {
     direct.submit(&told);
     told.wait();
   }
