@@ -122,18 +122,16 @@ int FakeRuntime::gpu_count(std::string& why) {
 }
 
 std::vector<std::unique_ptr<cuda::Gpu>> FakeRuntime::open(int ordinal, int parts, std::string& warning) {
-  const bool shared = state_->options.refuse_parts && parts > 1;
-  if (shared) {
-    warning = "CUDA: GPU " + std::to_string(ordinal) + " was not split: refused by the test; its parts share it";
+  if (state_->options.refuse_parts && parts > 1) {
+    warning = "GPU " + std::to_string(ordinal) + " cannot be split: refused by the test";
   }
-  const int shares = shared ? 1 : parts;
   cuda::GpuInfo info;
   info.name = "Fake GPU";
   info.ordinal = ordinal;
-  info.multiprocessors = state_->options.multiprocessors / shares;
+  info.multiprocessors = state_->options.multiprocessors / parts;
   info.memory_bytes = state_->options.memory_bytes / parts;
-  info.flops_per_second = 1e12 / shares;
-  info.bytes_per_second = 1e11 / shares;
+  info.flops_per_second = 1e12 / parts;
+  info.bytes_per_second = 1e11 / parts;
   std::vector<std::unique_ptr<cuda::Gpu>> gpus;
   for (int i = 0; i < parts; ++i) gpus.push_back(std::make_unique<FakeGpu>(state_, info));
   return gpus;
