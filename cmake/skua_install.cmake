@@ -5,6 +5,9 @@ add_library(skua_skua INTERFACE)
 add_library(skua::skua ALIAS skua_skua)
 set_target_properties(skua_skua PROPERTIES EXPORT_NAME skua)
 target_link_libraries(skua_skua INTERFACE skua::layers skua::cpu skua::engine skua::scheduler skua::graph)
+if(SKUA_HAS_CUDA)
+  target_link_libraries(skua_skua INTERFACE skua::cuda)
+endif()
 install(TARGETS skua_skua EXPORT skuaTargets)
 
 set(skua_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/skua)
@@ -16,5 +19,8 @@ install(FILES
   ${PROJECT_BINARY_DIR}/skuaConfig.cmake
   ${PROJECT_BINARY_DIR}/skuaConfigVersion.cmake
   ${PROJECT_SOURCE_DIR}/third_party/FindCBC.cmake
+  ${PROJECT_SOURCE_DIR}/third_party/FindCUBLASLT.cmake
+  ${PROJECT_SOURCE_DIR}/third_party/FindCUDNN.cmake
   ${PROJECT_SOURCE_DIR}/third_party/FindDNNL.cmake
+  ${PROJECT_SOURCE_DIR}/third_party/FindNCCL.cmake
   DESTINATION ${skua_package_dir})

@@ -1,6 +1,6 @@
-// The seam to cuDNN and cuBLASLt: what the kernels leave to them, prepared when a graph is compiled. cudnn.cpp and
-// cublas.cpp implement it; tests do by plain loops. Algorithms are fixed and deterministic. Errors are
-// std::runtime_error "cuDNN: what failed: why".
+// The seam to cuDNN and cuBLASLt: what the kernels leave to them, prepared when a graph is compiled.
+// cudnn_convolution.cpp and cublas_product.cpp implement it; tests do by plain loops. Algorithms are fixed and
+// deterministic. Errors are std::runtime_error "cuDNN: what failed: why".
 #pragma once
 
 #include <cstddef>

@@ -31,7 +31,7 @@ class GpuGraph {
 class GpuStream {
  public:
   virtual ~GpuStream() = default;
-  // What kernels are launched on (launch.h): a cudaStream_t.
+  // What kernels are launched on (launch.h): a cudaStream_t, whose GPU becomes the calling thread's.
   [[nodiscard]] virtual void* native() const = 0;
   // Between any two of the memories of GPUs and of the host.
   virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
@@ -86,7 +86,7 @@ class Runtime {
   // The GPU as `parts` parts of equal numbers of multiprocessors. Where the driver cannot split it, `warning` says so
   // and the parts share them all.
   [[nodiscard]] virtual std::vector<std::unique_ptr<Gpu>> open(int ordinal, int parts, std::string& warning) = 0;
-  // Bytes of memory of `to` that copies write without passing through the host, where the machine has such a way.
+  // Copies between the memories of these GPUs need not pass through the host from now on, where the machine has a way.
   virtual void enable_peers(const std::vector<int>& ordinals) = 0;
 };
 

@@ -8,8 +8,9 @@
 #include <iterator>
 #include <thread>
 
-#include "engine/cpu/runner.h"
+#include "engine/operators/runner.h"
 #include "graph/small_graphs.h"
+#include "skua/engine/cpu/cpu_device.h"
 
 namespace skua::test {
 namespace {
