@@ -40,15 +40,4 @@ std::uint32_t dropout_threshold(double rate) {
   return static_cast<std::uint32_t>(rate * 0x1p32);
 }
 
-std::array<double, 4> normal_draws(const std::array<std::uint32_t, 4>& bits) {
-  std::array<double, 4> values{};
-  for (std::size_t i = 0; i < 4; i += 2) {
-    const double radius = std::sqrt(-2 * std::log((static_cast<double>(bits[i]) + 1) * 0x1p-32));
-    const double angle = 2 * std::numbers::pi * static_cast<double>(bits[i + 1]) * 0x1p-32;
-    values[i] = radius * std::cos(angle);
-    values[i + 1] = radius * std::sin(angle);
-  }
-  return values;
-}
-
 }  // namespace skua

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +9,7 @@
 #include <stdexcept>
 
 #include "program.h"
+#include "skua/engine/host_memory.h"
 
 namespace skua {
 
@@ -22,10 +22,6 @@ constexpr double kLaunchSeconds = 5e-6;
 // Copies within host memory, where devices have memories of their own.
 constexpr double kLinkBytesPerSecond = 10e9;
 constexpr double kLinkSeconds = 2e-6;
-
-double machine_memory_bytes() {
-  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
-}
 
 class CpuDevice final : public Device {
  public:
@@ -42,7 +38,7 @@ class CpuDevice final : public Device {
   }
 
   [[nodiscard]] const DeviceSpec& spec() const override { return spec_; }
-  [[nodiscard]] double memory_bytes() const override { return machine_memory_bytes(); }
+  [[nodiscard]] double memory_bytes() const override { return host_memory_bytes(); }
   [[nodiscard]] bool supports(const Op& op) const override { return cpu::find_kernel(op.type) != nullptr; }
 
   // Large blocks start at a huge page, and the system is asked for huge pages.
@@ -83,14 +79,14 @@ DeviceSet make_cpu_devices(int count, int threads, bool private_memory) {
   if (count < 1) throw std::invalid_argument(fmt::format("[cpu] expected at least 1 device, got {}", count));
   DeviceSet set;
   std::vector<DeviceSpec> specs;
-  std::vector<MemorySpec> memories{{"host", machine_memory_bytes()}};
+  std::vector<MemorySpec> memories{{"host", host_memory_bytes()}};
   std::vector<LinkSpec> links;
   for (int i = 0; i < count; ++i) {
     const MemoryId memory = private_memory ? MemoryId(i + 1) : kHostMemory;
     set.devices.push_back(make_cpu_device({i, threads, memory}));
     specs.push_back(set.devices.back()->spec());
     if (!private_memory) continue;
-    memories.push_back({specs.back().name, machine_memory_bytes()});
+    memories.push_back({specs.back().name, host_memory_bytes()});
     links.push_back({kHostMemory, memory, kLinkBytesPerSecond, kLinkSeconds});
     links.push_back({memory, kHostMemory, kLinkBytesPerSecond, kLinkSeconds});
   }

@@ -89,7 +89,7 @@ class CategoricalCrossEntropy final : public Kernel {
     for_each_row(rows_, [=, this](std::int64_t row) {
       const float* const x = logits + row * classes_;
       const float* const t = targets + row * classes_;
-      const LogSum log_sum = softmax_row(x, classes_, probabilities + row * classes_);
+      const elementwise::LogSum log_sum = softmax_row(x, classes_, probabilities + row * classes_);
       double loss = 0;
       for (std::int64_t c = 0; c < classes_; ++c) {
         if (t[c] != 0) loss += static_cast<double>(t[c]) * log_sum.minus_log_of(x[c]);
@@ -173,18 +173,15 @@ class SumOfSquares final : public Kernel {
 
 class ClipByValue final : public Kernel {
  public:
-  ClipByValue(double limit, std::int64_t count) : limit_(static_cast<float>(limit)), count_(count) {}
+  ClipByValue(double limit, std::int64_t count) : clip_{static_cast<float>(limit)}, count_(count) {}
   void run(const KernelArguments& arguments) override {
     const float* const x = arguments.in(0);
     float* const y = arguments.out(0);
-    for_each_element(count_, [=, limit = limit_](std::int64_t i) {
-      const float low = x[i] < -limit ? -limit : x[i];
-      y[i] = low > limit ? limit : low;
-    });
+    for_each_element(count_, [=, clip = clip_](std::int64_t i) { y[i] = clip(x[i]); });
   }
 
  private:
-  float limit_;
+  elementwise::Clip clip_;
   std::int64_t count_;
 };
 

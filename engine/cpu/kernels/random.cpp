@@ -1,9 +1,9 @@
 // Draws by the counter-based generator, in plain order of the elements (docs/operators.md).
-#include <cmath>
-#include <numbers>
+#include <algorithm>
 
 #include "../parallel.h"
 #include "kernels.h"
+#include "skua/engine/elementwise.h"
 #include "skua/graph/random.h"
 
 namespace skua::cpu {
@@ -63,9 +63,10 @@ class RandomNormal final : public Kernel {
     float* const y = arguments.out(0);
     samples_.for_each_block(stream_, arguments,
                             [=](std::int64_t first, std::int64_t count, const std::array<std::uint32_t, 4>& bits) {
-                              const std::array<double, 4> values = normal_draws(bits);
                               for (std::int64_t i = 0; i < count; ++i) {
-                                y[first + i] = static_cast<float>(values[static_cast<std::size_t>(i)]);
+                                const auto pair = static_cast<std::size_t>(i / 2 * 2);
+                                const auto normal = elementwise::NormalPair::of(bits[pair], bits[pair + 1]);
+                                y[first + i] = static_cast<float>(i % 2 == 0 ? normal.cosine : normal.sine);
                               }
                             });
   }

@@ -4,7 +4,7 @@
 
 #include "../parallel.h"
 #include "kernels.h"
-#include "recurrent_cells.h"
+#include "skua/engine/recurrent_cells.h"
 
 namespace skua::cpu {
 
@@ -75,8 +75,17 @@ class Recurrence final : public Kernel {
           if (Cell::kKept > 0) std::fill_n(kept_now, Cell::kKept * s_.units, 0.0F);
           return;
         }
-        Cell::forward({s_.units, a.in(0) + at * wide, hidden + n * wide, a.in(2), h.before(s_, i, n), c_before,
-                       y + at * s_.units, c_now, kept_now});
+        const recurrent::ForwardStep step{s_.units,
+                                          a.in(0) + at * wide,
+                                          hidden + n * wide,
+                                          a.in(2),
+                                          h.before(s_, i, n),
+                                          c_before,
+                                          y + at * s_.units,
+                                          c_now,
+                                          kept_now};
+#pragma omp simd
+        for (std::int64_t j = 0; j < step.units; ++j) Cell::forward(step, j);
       });
     }
     for (std::int64_t n = 0; n < s_.batch; ++n) {
@@ -165,10 +174,19 @@ class RecurrenceBackward final : public Kernel {
         copy_row(total, units, arrays.direct + n * units);
         return;
       }
-      Cell::backward({units, arrays.h.sequence + at * units, Cell::kHasCells ? arrays.c.sequence + at * units : nullptr,
-                      arrays.h.before(s_, i, n), Cell::kHasCells ? arrays.c.before(s_, i, n) : nullptr,
-                      Cell::kKept > 0 ? arrays.kept + at * Cell::kKept * units : nullptr, total,
-                      Cell::kHasCells ? arrays.dc + n * units : nullptr, dgates, dhidden, arrays.direct + n * units});
+      const recurrent::BackwardStep step{units,
+                                         arrays.h.sequence + at * units,
+                                         Cell::kHasCells ? arrays.c.sequence + at * units : nullptr,
+                                         arrays.h.before(s_, i, n),
+                                         Cell::kHasCells ? arrays.c.before(s_, i, n) : nullptr,
+                                         Cell::kKept > 0 ? arrays.kept + at * Cell::kKept * units : nullptr,
+                                         total,
+                                         Cell::kHasCells ? arrays.dc + n * units : nullptr,
+                                         dgates,
+                                         dhidden,
+                                         arrays.direct + n * units};
+#pragma omp simd
+      for (std::int64_t j = 0; j < units; ++j) Cell::backward(step, j);
     });
     copy_row(arrays.direct, state_count(), arrays.dh);
     multiply({s_.batch, units, wide()}, {arrays.dhidden + t * wide(), false, s_.steps * wide()},
@@ -218,25 +236,25 @@ KernelPointer make_backward(NodeBuilder& builder) {
 
 KernelPointer make_simple_rnn(NodeBuilder& builder) {
   const bool tanh = builder.op().attributes.text("activation") == "tanh";
-  return tanh ? make_forward<TanhCell>(builder) : make_forward<ReluCell>(builder);
+  return tanh ? make_forward<recurrent::TanhCell>(builder) : make_forward<recurrent::ReluCell>(builder);
 }
 KernelPointer make_simple_rnn_backward(NodeBuilder& builder) {
   const bool tanh = builder.op().attributes.text("activation") == "tanh";
-  return tanh ? make_backward<TanhCell>(builder) : make_backward<ReluCell>(builder);
+  return tanh ? make_backward<recurrent::TanhCell>(builder) : make_backward<recurrent::ReluCell>(builder);
 }
 
 KernelPointer make_lstm(NodeBuilder& builder) {
-  return make_forward<LstmCell>(builder);
+  return make_forward<recurrent::LstmCell>(builder);
 }
 KernelPointer make_lstm_backward(NodeBuilder& builder) {
-  return make_backward<LstmCell>(builder);
+  return make_backward<recurrent::LstmCell>(builder);
 }
 
 KernelPointer make_gru(NodeBuilder& builder) {
-  return make_forward<GruCell>(builder);
+  return make_forward<recurrent::GruCell>(builder);
 }
 KernelPointer make_gru_backward(NodeBuilder& builder) {
-  return make_backward<GruCell>(builder);
+  return make_backward<recurrent::GruCell>(builder);
 }
 
 }  // namespace skua::cpu

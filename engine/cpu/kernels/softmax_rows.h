@@ -8,16 +8,9 @@
 
 namespace skua::cpu {
 
-// log Σ e^(x - largest), and the largest element.
-struct LogSum {
-  double log_sum;
-  double largest;
-  [[nodiscard]] double minus_log_of(float x) const { return log_sum - (static_cast<double>(x) - largest); }
-};
-
 // p = softmax(x), about the largest element: Blanchard, Higham, Higham, "Accurately computing the
 // log-sum-exp and softmax functions", IMA J. Numer. Anal. 41 (2021).
-inline LogSum softmax_row(const float* x, std::int64_t count, float* p) {
+inline elementwise::LogSum softmax_row(const float* x, std::int64_t count, float* p) {
   float largest = x[0];
   for (std::int64_t c = 1; c < count; ++c) largest = x[c] > largest ? x[c] : largest;
 #pragma omp simd

@@ -8,7 +8,7 @@
 #include <iterator>
 #include <thread>
 
-#include "engine/cpu/runner.h"
+#include "engine/operators/runner.h"
 #include "graph/small_graphs.h"
 
 namespace skua::test {

@@ -2,7 +2,7 @@
 #include <thread>
 
 #include "engine/allocations.h"
-#include "engine/cpu/problem.h"
+#include "engine/operators/problem.h"
 #include "skua/graph/op_registry.h"
 
 namespace skua::test {

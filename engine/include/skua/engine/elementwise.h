@@ -127,6 +127,35 @@ struct GeluBackward {
   }
 };
 
+struct Clip {
+  float limit;
+  SKUA_HOST_DEVICE float operator()(float x) const {
+    const float low = x < -limit ? -limit : x;
+    return low > limit ? limit : low;
+  }
+};
+
+// What is left of a row's softmax: log Σ e^(x - largest), and the largest element.
+struct LogSum {
+  double log_sum;
+  double largest;
+  [[nodiscard]] SKUA_HOST_DEVICE double minus_log_of(float x) const {
+    return log_sum - (static_cast<double>(x) - largest);
+  }
+};
+
+// Two standard normal numbers by Box and Muller's transform of two draws (docs/operators.md).
+struct NormalPair {
+  double cosine;
+  double sine;
+
+  SKUA_HOST_DEVICE static NormalPair of(std::uint32_t a, std::uint32_t b) {
+    const double radius = sqrt(-2 * log((static_cast<double>(a) + 1) * 0x1p-32));
+    const double angle = 2 * 3.14159265358979323846 * static_cast<double>(b) * 0x1p-32;
+    return {radius * cos(angle), radius * sin(angle)};
+  }
+};
+
 // Losses of a prediction p and a target t, in double, and their derivatives by p.
 struct SquaredError {
   SKUA_HOST_DEVICE double loss(double p, double t) const { return (p - t) * (p - t); }

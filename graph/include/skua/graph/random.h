@@ -1,6 +1,6 @@
 // Counter-based random numbers: a pure function of (seed, stream, counter), so results do not depend on who draws, when
 // or on which device. Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
-// 2011.
+// 2011. What is constexpr is also called from the device code of GPUs.
 #pragma once
 
 #include <array>
@@ -9,8 +9,8 @@
 namespace skua {
 
 // The bijection itself: 128-bit counter, 64-bit key, 10 rounds.
-[[nodiscard]] inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
-                                                             std::array<std::uint32_t, 2> key) {
+[[nodiscard]] constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                                                std::array<std::uint32_t, 2> key) {
   // Multipliers and Weyl increments of Salmon et al., table 2 and section 4.3.
   constexpr std::uint64_t kMultiplier0 = 0xD2511F53;
   constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57;
@@ -35,7 +35,8 @@ struct DrawKey {
   std::int64_t step = 0;
   std::int64_t stream = 0;
 };
-[[nodiscard]] inline std::array<std::uint32_t, 4> draws(const DrawKey& key, std::int64_t sample, std::int64_t block) {
+[[nodiscard]] constexpr std::array<std::uint32_t, 4> draws(const DrawKey& key, std::int64_t sample,
+                                                           std::int64_t block) {
   constexpr std::uint32_t kOperators = 0xD1B54A33;
   const auto low = [](auto x) { return static_cast<std::uint32_t>(x); };
   return philox4x32({low(block), low(sample), low(key.stream), low(key.step)},
@@ -43,8 +44,6 @@ struct DrawKey {
 }
 // An element stays where its draw is not below this.
 [[nodiscard]] std::uint32_t dropout_threshold(double rate);
-// Standard normal numbers by Box and Muller's transform of two pairs of draws.
-[[nodiscard]] std::array<double, 4> normal_draws(const std::array<std::uint32_t, 4>& bits);
 
 // A sequence of draws for one (seed, stream): cheap to make, a plain value, one thread at a time.
 class Random {

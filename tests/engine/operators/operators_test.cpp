@@ -1,7 +1,7 @@
-// Every operator on random shapes and layouts, with one and two threads, against the reference in double.
+// Every operator on random shapes and layouts, on the CPU with one and two threads, against the reference in double.
 #include <limits>
 
-#include "engine/cpu/problem.h"
+#include "engine/operators/problem.h"
 
 namespace skua::test {
 namespace {
@@ -41,7 +41,7 @@ struct ConvolutionCase {
   }
 };
 
-TEST(CpuOperators, Conv2d) {
+TEST(Operators, Conv2d) {
   for_each_problem([](Problem& p) {
     const ConvolutionCase c(p.random);
     std::vector<ValueId> inputs{p.any_layout(p.input("x", c.x)), p.parameter("weight", c.weight)};
@@ -51,7 +51,7 @@ TEST(CpuOperators, Conv2d) {
   });
 }
 
-TEST(CpuOperators, Conv2dBackwardData) {
+TEST(Operators, Conv2dBackwardData) {
   for_each_problem([](Problem& p) {
     const ConvolutionCase c(p.random);
     const ValueId weight = p.parameter("weight", c.weight);
@@ -63,7 +63,7 @@ TEST(CpuOperators, Conv2dBackwardData) {
   });
 }
 
-TEST(CpuOperators, Conv2dBackwardWeight) {
+TEST(Operators, Conv2dBackwardWeight) {
   for_each_problem([](Problem& p) {
     const ConvolutionCase c(p.random);
     const ValueId weight = p.parameter("weight", c.weight);
@@ -81,7 +81,7 @@ TEST(CpuOperators, Conv2dBackwardWeight) {
 }
 
 // The backward pass scatters ones and sums of dy: what it gives shows each window's choice.
-TEST(CpuOperators, MaxPool2dAndItsBackward) {
+TEST(Operators, MaxPool2dAndItsBackward) {
   for_each_problem([](Problem& p) {
     Random& r = p.random;
     const Integers window{between(r, 1, 4), between(r, 1, 4)};
@@ -104,7 +104,7 @@ TEST(CpuOperators, MaxPool2dAndItsBackward) {
   });
 }
 
-TEST(CpuOperators, DenseAndItsBackward) {
+TEST(Operators, DenseAndItsBackward) {
   for_each_problem([](Problem& p) {
     const Integers extents{1, 2, 5, 10, 16, 17, 63, 64, 100};
     const std::int64_t batch = one_of(p.random, extents);
@@ -129,7 +129,7 @@ TEST(CpuOperators, DenseAndItsBackward) {
   });
 }
 
-TEST(CpuOperators, Activations) {
+TEST(Operators, Activations) {
   struct Case {
     const char* type;
     double roundings;
@@ -145,7 +145,7 @@ TEST(CpuOperators, Activations) {
   }
 }
 
-TEST(CpuOperators, ActivationsBackward) {
+TEST(Operators, ActivationsBackward) {
   for (const char* type : {"relu_backward", "sigmoid_backward", "tanh_backward"}) {
     SCOPED_TRACE(type);
     for_each_problem([&](Problem& p) {
@@ -157,7 +157,7 @@ TEST(CpuOperators, ActivationsBackward) {
   }
 }
 
-TEST(CpuOperators, AddReshapeAndFill) {
+TEST(Operators, AddReshapeAndFill) {
   for_each_problem([](Problem& p) {
     const Shape shape = random_shape(p.random, 4);
     const ValueId a = p.any_layout(p.input("a", shape));
@@ -181,7 +181,7 @@ Integers random_axes(Random& random, std::size_t rank) {
   return axes;
 }
 
-TEST(CpuOperators, Reductions) {
+TEST(Operators, Reductions) {
   for (const char* type : {"reduce_sum", "reduce_mean"}) {
     SCOPED_TRACE(type);
     for_each_problem([&](Problem& p) {
@@ -194,7 +194,7 @@ TEST(CpuOperators, Reductions) {
   }
 }
 
-TEST(CpuOperators, Broadcast) {
+TEST(Operators, Broadcast) {
   for_each_problem([](Problem& p) {
     const Shape shape = random_shape(p.random);
     const Integers axes = random_axes(p.random, shape.rank());
@@ -210,7 +210,7 @@ TEST(CpuOperators, Broadcast) {
   });
 }
 
-TEST(CpuOperators, SoftmaxCrossEntropyItsBackwardAndCounts) {
+TEST(Operators, SoftmaxCrossEntropyItsBackwardAndCounts) {
   for_each_problem([](Problem& p) {
     const Shape shape{one_of(p.random, {1, 2, 7, 64}), one_of(p.random, {1, 2, 10, 33, 100})};
     const auto range = static_cast<double>(one_of(p.random, {1, 10, 200}));
@@ -260,7 +260,7 @@ double decay(Random& random) {
   return random.below(2) == 1 ? 0.05 : 0;
 }
 
-TEST(CpuOperators, SgdUpdate) {
+TEST(Operators, SgdUpdate) {
   for_each_problem([](Problem& p) {
     const double momentum = p.random.below(3) > 0 ? 0.9 : 0;
     Op op = sgd(momentum);
@@ -271,7 +271,7 @@ TEST(CpuOperators, SgdUpdate) {
   });
 }
 
-TEST(CpuOperators, AdamUpdate) {
+TEST(Operators, AdamUpdate) {
   for_each_problem([](Problem& p) {
     Op op = adam();
     op.attributes.set("weight_decay", decay(p.random));
@@ -280,7 +280,7 @@ TEST(CpuOperators, AdamUpdate) {
   });
 }
 
-TEST(CpuOperators, RmspropAndAdagradUpdates) {
+TEST(Operators, RmspropAndAdagradUpdates) {
   for_each_problem([](Problem& p) {
     if (p.random.below(2) == 1) {
       const Op op{"adagrad_update", {{"epsilon", 1e-10}, {"weight_decay", decay(p.random)}, {"rate_factor", 1.0}}};
@@ -297,13 +297,13 @@ TEST(CpuOperators, RmspropAndAdagradUpdates) {
   });
 }
 
-TEST(CpuOperators, MovingAverageUpdate) {
+TEST(Operators, MovingAverageUpdate) {
   for_each_problem([](Problem& p) {
     expect_update(p, {"moving_average_update", {{"momentum", 0.1}, {"count", between(p.random, 1, 4)}}}, {}, 4);
   });
 }
 
-TEST(CpuOperators, Clipping) {
+TEST(Operators, Clipping) {
   for_each_problem([](Problem& p) {
     const ValueId x = p.any_layout(p.input("x", random_shape(p.random)));
     const ValueId clipped = p.node({"clip_by_value", {{"limit", 0.5}}}, {x}, "clipped");

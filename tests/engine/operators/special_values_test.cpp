@@ -1,7 +1,7 @@
 // Infinities, NaNs, large numbers and bad labels.
 #include <limits>
 
-#include "engine/cpu/problem.h"
+#include "engine/operators/problem.h"
 
 namespace skua::test {
 namespace {
@@ -15,7 +15,7 @@ std::vector<float> run_one(const Op& op, const std::vector<std::pair<Shape, std:
   std::vector<ValueId> ids;
   for (const auto& [shape, numbers] : inputs) ids.push_back(graph.add_input(fmt::format("x{}", ids.size()), {shape}));
   const ValueId y = graph.add_node(op, ids, "node").at(0);
-  const auto device = make_cpu_device({});
+  const auto device = make_test_device();
   Runner runner(*device, graph);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     Tensor tensor({inputs[i].first});
@@ -27,7 +27,7 @@ std::vector<float> run_one(const Op& op, const std::vector<std::pair<Shape, std:
   return {result.floats().begin(), result.floats().end()};
 }
 
-TEST(CpuSpecialValues, ActivationsKeepNaNsAndSaturate) {
+TEST(SpecialValues, ActivationsKeepNaNsAndSaturate) {
   const std::vector<float> x{kNaN, -kInfinity, kInfinity, -200, 200, 0};
   const auto relu = run_one({"relu", {}}, {{{6}, x}});
   EXPECT_TRUE(std::isnan(relu[0]));
@@ -41,7 +41,7 @@ TEST(CpuSpecialValues, ActivationsKeepNaNsAndSaturate) {
   EXPECT_TRUE(std::isnan(run_one({"relu_backward", {}}, {{{1}, {1}}, {{1}, {kNaN}}})[0]));
 }
 
-TEST(CpuSpecialValues, ActivationsWithParametersKeepNaNsAndSaturate) {
+TEST(SpecialValues, ActivationsWithParametersKeepNaNsAndSaturate) {
   struct Case {
     Op op;
     std::vector<float> y;  // of -infinity, infinity, -200, 200, 0
@@ -60,7 +60,7 @@ TEST(CpuSpecialValues, ActivationsWithParametersKeepNaNsAndSaturate) {
   }
 }
 
-TEST(CpuSpecialValues, GeluKeepsNaNsAndSaturates) {
+TEST(SpecialValues, GeluKeepsNaNsAndSaturates) {
   const auto y = run_one({"gelu", {}}, {{{5}, {kNaN, kInfinity, -200, 200, 0}}});
   EXPECT_TRUE(std::isnan(y[0]));
   EXPECT_EQ(std::vector<float>(y.begin() + 1, y.end()), (std::vector<float>{kInfinity, 0, 200, 0}));
@@ -70,13 +70,13 @@ TEST(CpuSpecialValues, GeluKeepsNaNsAndSaturates) {
   EXPECT_TRUE(std::isnan(dx[4]));
 }
 
-TEST(CpuSpecialValues, SoftmaxOfLargeNumbersIsFiniteAndNaNsStayInTheirRow) {
+TEST(SpecialValues, SoftmaxOfLargeNumbersIsFiniteAndNaNsStayInTheirRow) {
   const auto y = run_one({"softmax", {}}, {{{3, 2}, {3e38F, -3e38F, kNaN, 0, -1e30F, -1e30F}}});
   EXPECT_EQ((std::vector<float>{y[0], y[1], y[4], y[5]}), (std::vector<float>{1, 0, 0.5, 0.5}));
   EXPECT_TRUE(std::isnan(y[2]) && std::isnan(y[3]));
 }
 
-TEST(CpuSpecialValues, MaxPoolKeepsNaNsAndInfinities) {
+TEST(SpecialValues, MaxPoolKeepsNaNsAndInfinities) {
   const Op pool = max_pool2d({1, 2}, {1, 2}, {0, 0, 0, 0});
   const auto y = run_one(pool, {{{1, 1, 1, 8}, {kNaN, 1, 1, kNaN, -kInfinity, -kInfinity, -kInfinity, kInfinity}}});
   EXPECT_TRUE(std::isnan(y[0]));
@@ -101,7 +101,7 @@ void expect_pool_gradient(const Integers& padding, const Shape& shape, const Arr
   p.expect({{dx, {expected, Array(expected.size(), 0.0)}}});
 }
 
-TEST(CpuSpecialValues, FirstOfEqualMaximaGetsTheGradient) {
+TEST(SpecialValues, FirstOfEqualMaximaGetsTheGradient) {
   constexpr double kLeast = -std::numeric_limits<double>::infinity();
   expect_pool_gradient({0, 0, 0, 0}, {1, 1, 2, 4}, {kLeast, kLeast, 1, 3, kLeast, kLeast, 3, 3}, {5, 7},
                        {5, 0, 0, 7, 0, 0, 0, 0});
@@ -109,7 +109,7 @@ TEST(CpuSpecialValues, FirstOfEqualMaximaGetsTheGradient) {
   expect_pool_gradient({1, 1, 0, 0}, {1, 1, 3, 3}, Array(9, kLeast), {1, 2, 3, 4}, {1, 2, 0, 3, 4, 0, 0, 0, 0});
 }
 
-TEST(CpuSpecialValues, AdamWithoutEpsilonLeavesUntouchedElements) {
+TEST(SpecialValues, AdamWithoutEpsilonLeavesUntouchedElements) {
   Problem p(0);
   const ValueId weight = p.parameter("weight", {10, 10, 3, 3});
   p.node(conv2d(), {p.input("x", {1, 10, 5, 5}), weight}, "y");
@@ -124,12 +124,12 @@ TEST(CpuSpecialValues, AdamWithoutEpsilonLeavesUntouchedElements) {
   p.expect({{weight, {p.values[weight], Array(900, 0.0)}}});
 }
 
-TEST(CpuSpecialValues, LargeLogitsGiveFiniteLosses) {
+TEST(SpecialValues, LargeLogitsGiveFiniteLosses) {
   Graph graph;
   const ValueId logits = graph.add_input("logits", {{2, 3}});
   const ValueId labels = graph.add_input("labels", {{2}, DType::kInt32});
   const ValueId loss = graph.add_node(cross_entropy(1), {logits, labels}, "loss").at(0);
-  const auto device = make_cpu_device({});
+  const auto device = make_test_device();
   Runner runner(*device, graph);
   runner.set(logits, reference::to_tensor({1e30, -1e30, 0, -3e38, -3e38, -3e38}, {{2, 3}}));
   runner.set(labels, reference::to_tensor({0, 2}, {{2}, DType::kInt32}));
@@ -147,14 +147,14 @@ std::string label_error(const std::string& type, const Array& numbers) {
   if (type != "count_correct") op.attributes.set("scale", 1.0);
   if (type == "softmax_cross_entropy_backward") inputs.push_back(graph.add_input("dloss", {}));
   graph.add_node(op, inputs, "bad");
-  const auto device = make_cpu_device({});
+  const auto device = make_test_device();
   Runner runner(*device, graph);
   for (const ValueId id : inputs) runner.set(id, Tensor(graph.value(id).type));
   runner.set(labels, reference::to_tensor(numbers, {{2}, DType::kInt32}));
   return message_of([&] { runner.run(); });
 }
 
-TEST(CpuSpecialValues, LabelsOutOfRangeAreErrors) {
+TEST(SpecialValues, LabelsOutOfRangeAreErrors) {
   for (const char* type : {"softmax_cross_entropy", "softmax_cross_entropy_backward", "count_correct"}) {
     EXPECT_EQ(label_error(type, {0, 3}), fmt::format("[{} bad] expected labels in [0,3), got 3 in row 1", type));
     EXPECT_EQ(label_error(type, {-1, 0}), fmt::format("[{} bad] expected labels in [0,3), got -1 in row 0", type));
@@ -170,7 +170,7 @@ std::vector<float> tenths_by_row(const Array& ids, std::int64_t columns, int thr
   const ValueId dy = graph.add_input("dy", {{count, columns}});
   const Op op{"embedding_backward", {{"rows", std::int64_t{2}}}};
   const ValueId dweight = graph.add_node(op, {id_input, dy}, "dweight").at(0);
-  const auto device = make_cpu_device({0, threads});
+  const auto device = make_test_device(threads);
   Runner runner(*device, graph);
   runner.set(id_input, reference::to_tensor(ids, graph.value(id_input).type));
   runner.set(dy, reference::to_tensor(Array(static_cast<std::size_t>(count * columns), 0.1), graph.value(dy).type));
@@ -180,7 +180,7 @@ std::vector<float> tenths_by_row(const Array& ids, std::int64_t columns, int thr
 }
 
 // As a padding token does.
-TEST(CpuSpecialValues, AnIdOfMostPositionsHasAnAccurateGradient) {
+TEST(SpecialValues, AnIdOfMostPositionsHasAnAccurateGradient) {
   Array ids(200'000, 1.0);
   ids[7] = 0;
   const auto dweight = tenths_by_row(ids, 17, 1);
@@ -191,7 +191,7 @@ TEST(CpuSpecialValues, AnIdOfMostPositionsHasAnAccurateGradient) {
   EXPECT_EQ(tenths_by_row(ids, 17, 3), dweight);
 }
 
-TEST(CpuSpecialValues, IdsOutOfRangeAreErrorsOfTheGradientToo) {
+TEST(SpecialValues, IdsOutOfRangeAreErrorsOfTheGradientToo) {
   const auto error = [](const Array& ids) { return message_of([&] { (void)tenths_by_row(ids, 1, 1); }); };
   EXPECT_EQ(error({0, 2}), "[embedding_backward dweight] expected ids in [0,2), got 2 at position 1");
   EXPECT_EQ(error({-1, 0}), "[embedding_backward dweight] expected ids in [0,2), got -1 at position 0");

@@ -1,5 +1,5 @@
 // Recurrences give the same bits when run again, and when time is cut into chunks that hand on their state.
-#include "engine/cpu/problem.h"
+#include "engine/operators/problem.h"
 
 namespace skua::test {
 namespace {
@@ -38,7 +38,7 @@ std::vector<Array> run(const RecurrentCase& c, int threads) {
   std::vector<ValueId> ids;
   for (std::size_t i = 0; i < shapes.size(); ++i) ids.push_back(graph.add_input(fmt::format("x{}", i), {shapes[i]}));
   const auto outputs = graph.add_node(c.op, ids, "rnn");
-  const auto device = make_cpu_device({0, threads});
+  const auto device = make_test_device(threads);
   Runner runner(*device, graph);
   for (std::size_t i = 0; i < ids.size(); ++i) runner.set(ids[i], reference::to_tensor(c.inputs[i], {shapes[i]}));
   runner.run();
@@ -88,7 +88,7 @@ void expect_same_in_chunks(const RecurrentCase& c, std::int64_t at, int threads)
   }
 }
 
-TEST(CpuRecurrences, ChunksOfTimeAndSecondRunsGiveTheSameBits) {
+TEST(Recurrences, ChunksOfTimeAndSecondRunsGiveTheSameBits) {
   const RecurrentCase kinds[] = {{{"simple_rnn", {{"activation", std::string("tanh")}}}, 1, 1, 0, 0, 0, {}},
                                  {{"lstm", {}}, 4, 2, 0, 0, 0, {}},
                                  {{"gru", {}}, 3, 1, 0, 0, 0, {}}};

@@ -1,12 +1,12 @@
 // The operators of recurrent nets, normalisation, losses and transformers on random shapes against the reference.
 #include <numeric>
 
-#include "engine/cpu/problem.h"
+#include "engine/operators/problem.h"
 
 namespace skua::test {
 namespace {
 
-TEST(CpuOperators, ActivationsWithParameters) {
+TEST(Operators, ActivationsWithParameters) {
   const std::pair<Op, double> cases[] = {
       {{"leaky_relu", {{"alpha", 0.2}}}, 2}, {{"elu", {{"alpha", 1.5}}}, 4}, {{"softplus", {}}, 6}, {{"gelu", {}}, 0}};
   for (const auto& [op, roundings] : cases) {
@@ -26,7 +26,7 @@ TEST(CpuOperators, ActivationsWithParameters) {
   }
 }
 
-TEST(CpuOperators, SoftmaxAndItsBackward) {
+TEST(Operators, SoftmaxAndItsBackward) {
   for_each_problem([](Problem& p) {
     Integers extents = random_shape(p.random, p.random.below(3)).extents();
     extents.push_back(one_of(p.random, {1, 2, 10, 33, 100}));
@@ -40,7 +40,7 @@ TEST(CpuOperators, SoftmaxAndItsBackward) {
   });
 }
 
-TEST(CpuOperators, MultiplyBiasAddAndCausalMask) {
+TEST(Operators, MultiplyBiasAddAndCausalMask) {
   for_each_problem([](Problem& p) {
     const Shape shape = random_shape(p.random, 2 + p.random.below(3));
     const ValueId x = p.any_layout(p.input("x", shape));
@@ -53,7 +53,7 @@ TEST(CpuOperators, MultiplyBiasAddAndCausalMask) {
   });
 }
 
-TEST(CpuOperators, SplitConcatenateAndTranspose) {
+TEST(Operators, SplitConcatenateAndTranspose) {
   for_each_problem([](Problem& p) {
     Random& r = p.random;
     const std::size_t rank = 1 + r.below(4);
@@ -80,7 +80,7 @@ TEST(CpuOperators, SplitConcatenateAndTranspose) {
   });
 }
 
-TEST(CpuOperators, MatMul) {
+TEST(Operators, MatMul) {
   for_each_problem([](Problem& p) {
     Random& r = p.random;
     const Integers extents{1, 2, 5, 16, 17, 64};
@@ -97,7 +97,7 @@ TEST(CpuOperators, MatMul) {
   });
 }
 
-TEST(CpuOperators, EmbeddingItsBackwardAndMask) {
+TEST(Operators, EmbeddingItsBackwardAndMask) {
   for_each_problem([](Problem& p) {
     Random& r = p.random;
     const std::int64_t rows = one_of(r, {1, 3, 20});
@@ -119,20 +119,20 @@ TEST(CpuOperators, EmbeddingItsBackwardAndMask) {
   });
 }
 
-TEST(CpuOperators, IdsOutsideTheVocabularyAreErrors) {
+TEST(Operators, IdsOutsideTheVocabularyAreErrors) {
   Problem p(0);
   const ValueId ids = p.graph.add_input("ids", {{2}, DType::kInt32});
   p.values[ids] = {0, 3};
   const ValueId weight = p.parameter("weight", {3, 2});
   const ValueId y = p.node({"embedding", {}}, {weight, ids}, "y");
-  const auto device = make_cpu_device({0, 1});
+  const auto device = make_test_device();
   Runner runner(*device, p.graph);
   for (const ValueId id : {ids, weight}) runner.set(id, reference::to_tensor(p.values[id], p.graph.value(id).type));
   EXPECT_EQ(message_of([&] { runner.run(); }), "[embedding y] expected ids in [0,3), got 3 at position 1");
   EXPECT_TRUE(y.valid());
 }
 
-TEST(CpuOperators, AveragePool2dAndItsBackward) {
+TEST(Operators, AveragePool2dAndItsBackward) {
   for_each_problem([](Problem& p) {
     Random& r = p.random;
     const Integers window{between(r, 1, 4), between(r, 1, 4)};
@@ -152,7 +152,7 @@ TEST(CpuOperators, AveragePool2dAndItsBackward) {
   });
 }
 
-TEST(CpuOperators, Normalization) {
+TEST(Operators, Normalization) {
   for (const std::string type : {"batch_norm", "layer_norm"}) {
     SCOPED_TRACE(type);
     for_each_problem([&](Problem& p) {
@@ -185,7 +185,7 @@ TEST(CpuOperators, Normalization) {
   }
 }
 
-TEST(CpuOperators, RandomNumbersAreThoseOfTheDefinition) {
+TEST(Operators, RandomNumbersAreThoseOfTheDefinition) {
   for_each_problem([](Problem& p) {
     const Shape shape{between(p.random, 1, 5), between(p.random, 1, 30)};
     p.context = {between(p.random, 0, 1000), 0, p.random.below(std::uint64_t{1} << 60)};
@@ -198,13 +198,13 @@ TEST(CpuOperators, RandomNumbersAreThoseOfTheDefinition) {
   });
 }
 
-TEST(CpuOperators, DropoutKeepsItsShareAndDoesNotKnowTheMicroBatch) {
+TEST(Operators, DropoutKeepsItsShareAndDoesNotKnowTheMicroBatch) {
   constexpr std::int64_t kElements = 40000;
   const auto drawn = [](std::int64_t samples, int micro_batch, std::int64_t stream, std::int64_t step) {
     Graph graph;
     const ValueId x = graph.add_input("x", {{samples, kElements / 4}});
     const ValueId y = graph.add_node({"dropout", {{"rate", 0.3}, {"stream", stream}}}, {x}, "y").at(0);
-    const auto device = make_cpu_device({0, 1});
+    const auto device = make_test_device();
     Runner runner(*device, graph);
     runner.set(
         x, reference::to_tensor(Array(static_cast<std::size_t>(samples * kElements / 4), 1.0), graph.value(x).type));
@@ -223,7 +223,7 @@ TEST(CpuOperators, DropoutKeepsItsShareAndDoesNotKnowTheMicroBatch) {
   EXPECT_NE(drawn(4, 0, 0, 1), whole);
 }
 
-TEST(CpuOperators, RecurrencesAndTheirBackward) {
+TEST(Operators, RecurrencesAndTheirBackward) {
   struct Case {
     Op op;
     std::int64_t gates;
@@ -283,7 +283,7 @@ TEST(CpuOperators, RecurrencesAndTheirBackward) {
 }
 
 // One unit, one step, a weight of its own for each gate: the formulas by hand, in PyTorch's order of gates.
-TEST(CpuOperators, GatesAreInPytorchsOrder) {
+TEST(Operators, GatesAreInPytorchsOrder) {
   const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
   const double h = 0.7;
   const double c = -0.4;
@@ -319,7 +319,7 @@ TEST(CpuOperators, GatesAreInPytorchsOrder) {
             {gru[0], near((1 - update) * candidate + update * h)}});
 }
 
-TEST(CpuOperators, LossesTheirBackwardAndCounts) {
+TEST(Operators, LossesTheirBackwardAndCounts) {
   const Op ops[] = {{"squared_error", {{"scale", 0.25}}},
                     {"absolute_error", {{"scale", 0.25}}},
                     {"huber", {{"scale", 0.25}, {"delta", 0.5}}},
@@ -342,7 +342,7 @@ TEST(CpuOperators, LossesTheirBackwardAndCounts) {
   }
 }
 
-TEST(CpuOperators, CategoricalCrossEntropyItsBackwardAndTopK) {
+TEST(Operators, CategoricalCrossEntropyItsBackwardAndTopK) {
   for_each_problem([](Problem& p) {
     const Shape shape{one_of(p.random, {1, 2, 7, 64}), one_of(p.random, {2, 10, 33})};
     const ValueId logits = p.input("logits", shape, -9, 9);

@@ -1,15 +1,16 @@
 // Drives a program node by node, as an executor would: every value in a buffer of its own that starts as garbage.
 #pragma once
 
-#include <cstring>
+#include <condition_variable>
 #include <exception>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "skua/engine/cpu/cpu_device.h"
+#include "skua/engine/device.h"
 
 namespace skua::test {
 
@@ -17,15 +18,22 @@ namespace skua::test {
 class Finished final : public Completion {
  public:
   void done(std::exception_ptr error) noexcept override {
+    const std::scoped_lock lock(mutex_);
     ++calls_;
     error_ = std::move(error);
+    told_.notify_all();
   }
-  void check() const {
+  // Waits until the work has ended.
+  void check() {
+    std::unique_lock lock(mutex_);
+    told_.wait(lock, [this] { return calls_ > 0; });
     if (calls_ != 1) throw std::logic_error("expected one call of done()");
     if (error_) std::rethrow_exception(error_);
   }
 
  private:
+  std::mutex mutex_;
+  std::condition_variable told_;
   int calls_ = 0;
   std::exception_ptr error_;
 };
@@ -33,7 +41,12 @@ class Finished final : public Completion {
 class Runner {
  public:
   Runner(Device& device, Graph graph)
-      : graph_(std::move(graph)), program_(device.compile(graph_)), scratch_(block(device, program_->scratch_bytes())) {
+      : device_(device),
+        graph_(std::move(graph)),
+        program_(device.compile(graph_)),
+        stream_(device.make_stream()),
+        mark_(device.make_mark()),
+        scratch_(block(device, program_->scratch_bytes())) {
     for (std::size_t i = 0; i < graph_.value_count(); ++i) blocks_.push_back(block(device, bytes(id_of(i))));
   }
 
@@ -41,7 +54,13 @@ class Runner {
   [[nodiscard]] Program& program() { return *program_; }
   [[nodiscard]] std::size_t bytes(ValueId value) const { return program_->value_bytes(value); }
   [[nodiscard]] void* data(ValueId value) { return blocks_[value.index()].get(); }
-  [[nodiscard]] std::string stored(ValueId value) { return {static_cast<const char*>(data(value)), bytes(value)}; }
+  // As it lies in the device's memory.
+  [[nodiscard]] std::string stored(ValueId value) {
+    std::string copy(bytes(value), '\0');
+    copy_bytes(device_, copy.data(), data(value), copy.size());
+    return copy;
+  }
+  void poison(ValueId value) { poison(device_, data(value), bytes(value)); }
 
   void set(ValueId value, const Tensor& tensor) { program_->import_value(value, tensor, data(value)); }
   [[nodiscard]] Tensor get(ValueId value) {
@@ -57,9 +76,10 @@ class Runner {
     std::vector<void*> outputs;
     for (const ValueId input : node.inputs) inputs.push_back(data(input));
     for (const ValueId output : node.outputs) outputs.push_back(data(output));
-    Finished finished;
-    program_->launch({id, inputs, outputs, scratch_.get(), micro_batch}, finished);
-    finished.check();
+    submit([&](Completion& submitted) {
+      if (stream_) program_->begin_step(*stream_);
+      program_->launch({id, inputs, outputs, scratch_.get(), micro_batch, stream_.get()}, submitted);
+    });
   }
 
   void run(const StepContext& context = {}, int micro_batch = 0) {
@@ -69,24 +89,49 @@ class Runner {
   }
 
   void accumulate(ValueId value, const void* from) {
-    Finished finished;
-    program_->accumulate(value, data(value), from, nullptr, finished);
-    finished.check();
+    submit([&](Completion& submitted) {
+      program_->accumulate(value, data(value), from, stream_.get(), submitted);
+    });
   }
 
   using Block = std::shared_ptr<void>;
   // Of all bytes 0xff: float NaNs.
   static Block block(Device& device, std::size_t bytes) {
     void* const data = device.allocate(bytes);
-    std::memset(data, 0xff, bytes);
+    poison(device, data, bytes);
     return {data, [&device](void* p) { device.release(p); }};
+  }
+  static void copy_bytes(Device& device, void* to, const void* from, std::size_t bytes) {
+    if (bytes == 0) return;
+    Finished finished;
+    device.copy(to, from, bytes, nullptr, finished);
+    finished.check();
   }
 
  private:
   static ValueId id_of(std::size_t i) { return ValueId(static_cast<std::int64_t>(i)); }
 
+  static void poison(Device& device, void* data, std::size_t bytes) {
+    copy_bytes(device, data, std::string(bytes, '\xff').data(), bytes);
+  }
+
+  // Until what `action` launches has ended, whether or not the device has streams.
+  template <class Action>
+  void submit(Action action) {
+    Finished submitted;
+    Finished ended;
+    if (stream_) stream_->begin(*mark_);
+    action(submitted);
+    if (stream_) stream_->end(*mark_, &ended);
+    submitted.check();
+    if (stream_) ended.check();
+  }
+
+  Device& device_;
   Graph graph_;
   std::unique_ptr<Program> program_;
+  std::unique_ptr<Stream> stream_;
+  std::unique_ptr<Mark> mark_;
   Block scratch_;
   std::vector<Block> blocks_;
 };

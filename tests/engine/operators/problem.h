@@ -1,4 +1,4 @@
-// A small graph with random numbers, run by a CPU device and by the reference in double.
+// A small graph with random numbers, run by the tested device and by the reference in double.
 #pragma once
 
 #include <fmt/format.h>
@@ -11,7 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/cpu/runner.h"
+#include "engine/operators/operator_device.h"
+#include "engine/operators/runner.h"
 #include "graph/small_graphs.h"
 #include "skua/graph/random.h"
 
@@ -136,7 +137,7 @@ class Problem {
 
   // Runs the graph on a device and compares; also checks that the padding of all float values is zero.
   void expect(const std::vector<std::pair<ValueId, Expected>>& results) const {
-    const auto device = make_cpu_device({0, threads});
+    const auto device = make_test_device(threads);
     Runner runner(*device, graph);
     for (const auto& [id, array] : values) runner.set(id, reference::to_tensor(array, graph.value(id).type));
     runner.run(context);
@@ -145,22 +146,14 @@ class Problem {
       const ValueId id(static_cast<std::int64_t>(i));
       if (graph.value(id).type.dtype == DType::kInt32) continue;
       const std::string before = runner.stored(id);
-      std::memset(runner.data(id), 0xff, runner.bytes(id));
-      runner.set(id, get(runner, before, id));
+      const Tensor value = runner.get(id);
+      runner.poison(id);
+      runner.set(id, value);
       EXPECT_TRUE(runner.stored(id) == before) << "padding of " << graph.value(id).name;
     }
   }
 
  private:
-  // The value that has these bytes, which are put where the memory is aligned.
-  [[nodiscard]] Tensor get(Runner& runner, const std::string& bytes, ValueId id) const {
-    Tensor tensor(graph.value(id).type);
-    std::vector<std::max_align_t> copy(bytes.size() / sizeof(std::max_align_t) + 1);
-    std::memcpy(copy.data(), bytes.data(), bytes.size());
-    runner.program().export_value(id, copy.data(), tensor);
-    return tensor;
-  }
-
   void expect_near(const Array& got, const Expected& expected, ValueId id) const {
     ASSERT_EQ(got.size(), expected.values.size());
     for (std::size_t i = 0; i < got.size(); ++i) {
