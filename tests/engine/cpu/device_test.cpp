@@ -10,6 +10,7 @@
 
 #include "engine/operators/runner.h"
 #include "graph/small_graphs.h"
+#include "skua/engine/cpu/cpu_device.h"
 
 namespace skua::test {
 namespace {

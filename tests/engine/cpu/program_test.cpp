@@ -1,126 +1,14 @@
-// Programs as a whole: training against the reference, equal bits, layouts, accumulation, errors, allocations.
+// Programs of CPU devices as a whole: equal bits, layouts, errors, allocations.
 #include <thread>
 
 #include "engine/allocations.h"
 #include "engine/operators/problem.h"
+#include "engine/operators/trained_cnn.h"
+#include "skua/engine/cpu/cpu_device.h"
 #include "skua/graph/op_registry.h"
 
 namespace skua::test {
 namespace {
-
-// Smooth where gradients are tiny, so that rounding errors stay small.
-Op smooth_adam() {
-  Op op = adam();
-  op.attributes.set("epsilon", 1e-2);
-  return op;
-}
-
-// Four 12x12 images in 3 channels; channels that fill no block, a grouped convolution, every kind of layer.
-struct TrainedCnn {
-  Graph graph;
-  Values values;
-
-  TrainedCnn() {
-    const ValueId x = graph.add_input("x", {{4, 3, 12, 12}});
-    const ValueId labels = graph.add_input("labels", {{4}, DType::kInt32});
-    ValueId y = layer(conv2d({1, 1}, {1, 1, 1, 1}), x, {10, 3, 3, 3}, "conv1");
-    y = graph.add_node({"relu", {}}, {y}, "relu1").at(0);
-    y = graph.add_node(max_pool2d({2, 2}, {2, 2}), {y}, "pool1").at(0);
-    const ValueId shortcut = y;
-    y = layer(conv2d({1, 1}, {1, 1, 1, 1}, {1, 1}, 2), y, {10, 5, 3, 3}, "conv2");
-    y = graph.add_node({"tanh", {}}, {y}, "tanh").at(0);
-    y = graph.add_node({"add", {}}, {y, shortcut}, "residual").at(0);
-    y = layer(conv2d({2, 2}, {0, 0, 1, 1}, {1, 1}), y, {20, 10, 2, 2}, "conv3");
-    y = graph.add_node({"sigmoid", {}}, {y}, "sigmoid").at(0);
-    y = graph.add_node(reshape({4, 180}), {y}, "flatten").at(0);
-    y = layer({"dense", {}}, y, {10, 180}, "fc");
-    const ValueId loss = graph.add_node(cross_entropy(0.25), {y, labels}, "loss").at(0);
-    append_updates(graph, append_gradients(graph, loss), smooth_adam());
-    for (const ValueKind kind : {ValueKind::kInput, ValueKind::kParameter}) {
-      for (const ValueId id : graph.values_of(kind)) {
-        const Array numbers = reference::random_array(graph.value(id).type.shape, static_cast<std::uint64_t>(id.value));
-        values[id] = reference::to_array(reference::to_tensor(numbers, {graph.value(id).type.shape}));
-      }
-    }
-    for (const ValueId id : graph.values_of(ValueKind::kState)) {
-      values[id].assign(static_cast<std::size_t>(graph.value(id).type.shape.elements()), 0.0);
-    }
-    values[labels] = {3, 1, 9, 0};
-  }
-
-  void import_into(Runner& runner) const {
-    for (const auto& [id, array] : values) runner.set(id, reference::to_tensor(array, graph.value(id).type));
-  }
-
-  // All parameters and states after some steps, as they are stored.
-  [[nodiscard]] std::vector<std::string> trained(Device& device) const {
-    Runner runner(device, graph);
-    import_into(runner);
-    for (std::int64_t step = 0; step < 3; ++step) runner.run({step, 0.01F, 0});
-    std::vector<std::string> bits;
-    for (const ValueKind kind : {ValueKind::kParameter, ValueKind::kState}) {
-      for (const ValueId id : graph.values_of(kind)) bits.push_back(runner.stored(id));
-    }
-    return bits;
-  }
-
- private:
-  ValueId layer(const Op& op, ValueId x, const Shape& weight, const std::string& name) {
-    const ValueId w = graph.add_parameter(name + ".weight", weight);
-    const ValueId b = graph.add_parameter(name + ".bias", {weight[0]});
-    return graph.add_node(op, {x, w, b}, name).at(0);
-  }
-};
-
-void expect_close(const Array& got, const Array& expected, const std::string& name) {
-  double largest = 0;
-  for (const double x : expected) largest = std::max(largest, std::abs(x));
-  ASSERT_EQ(got.size(), expected.size());
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    // The longest path is some ten layers of sums of up to 576 terms; errors grow with the square root of the terms.
-    ASSERT_NEAR(got[i], expected[i], 10 * 24 * kUnitRoundoff * largest) << name << " element " << i;
-  }
-}
-
-TEST(CpuProgram, TrainsAsTheReference) {
-  for (const int threads : {1, 2}) {
-    TrainedCnn cnn;
-    const auto device = make_cpu_device({0, threads});
-    Runner runner(*device, cnn.graph);
-    cnn.import_into(runner);
-    for (std::int64_t step = 0; step < 3; ++step) {
-      runner.run({step, 0.01F, 0});
-      reference::run(cnn.graph, cnn.values, {step, static_cast<double>(0.01F)}, true);
-      for (const auto& [id, expected] : cnn.values) {
-        const Value& value = cnn.graph.value(id);
-        if (value.type.dtype == DType::kInt32) continue;
-        expect_close(reference::to_array(runner.get(id)), expected, value.name);
-      }
-    }
-  }
-}
-
-TEST(CpuProgram, TrainsSharedParametersAsTheReference) {
-  Problem p(0);
-  p.graph = training_graph(sgd(0.9));
-  for (const ValueKind kind : {ValueKind::kInput, ValueKind::kParameter, ValueKind::kState}) {
-    for (const ValueId id : p.graph.values_of(kind)) p.values[id] = p.numbers(p.graph.value(id).type.shape, -1, 1);
-  }
-  p.values[p.graph.find_value("labels")] = {3, 1};
-  p.context.learning_rate = 0.1F;
-  std::vector<std::pair<ValueId, Expected>> expected;
-  for (const ValueId id : p.graph.values_of(ValueKind::kParameter)) expected.emplace_back(id, p.rounded(id, 100, 1));
-  p.expect(expected);
-}
-
-TEST(CpuProgram, OneWeightInConvolutionsOfDifferentGroups) {
-  Problem p(0);
-  const ValueId weight = p.parameter("weight", {32, 16, 3, 3});
-  const ValueId whole = p.node(conv2d(), {p.input("a", {2, 16, 6, 6}), weight}, "whole");
-  const ValueId grouped =
-      p.node(conv2d({1, 1}, {0, 0, 0, 0}, {1, 1}, 2), {p.input("b", {2, 32, 6, 6}), weight}, "grouped");
-  p.expect({{whole, p.sum_of_products(whole)}, {grouped, p.sum_of_products(grouped)}});
-}
 
 TEST(CpuProgram, BitsDoNotDependOnRunDeviceOrCallingThread) {
   const TrainedCnn cnn;
@@ -148,23 +36,6 @@ TEST(CpuProgram, BitsAreThoseOfDevicesThatRunAtOnce) {
   EXPECT_TRUE(results[1] == bits);
 }
 
-TEST(CpuProgram, ImportAndExportAreExact) {
-  const TrainedCnn cnn;
-  const auto device = make_cpu_device({});
-  Runner runner(*device, cnn.graph);
-  for (std::size_t i = 0; i < cnn.graph.value_count(); ++i) {
-    const ValueId id(static_cast<std::int64_t>(i));
-    const Value& value = cnn.graph.value(id);
-    Tensor tensor(value.type);
-    Random random(i);
-    for (std::size_t byte = 0; byte < tensor.bytes(); ++byte)
-      tensor.data()[byte] = static_cast<std::byte>(random.bits());
-    runner.set(id, tensor);
-    const Tensor back = runner.get(id);
-    EXPECT_EQ(std::memcmp(back.data(), tensor.data(), tensor.bytes()), 0) << value.name;
-  }
-}
-
 TEST(CpuProgram, GradientsAndStatesShareTheLayoutOfTheirParameter) {
   const TrainedCnn cnn;
   const auto device = make_cpu_device({});
@@ -180,23 +51,6 @@ TEST(CpuProgram, GradientsAndStatesShareTheLayoutOfTheirParameter) {
     EXPECT_TRUE(runner.stored(id) == runner.stored(parameter)) << cnn.graph.value(id).name;
   }
   EXPECT_EQ(mirrors, 3 * cnn.graph.values_of(ValueKind::kParameter).size());
-}
-
-TEST(CpuProgram, AccumulateAddsInPlace) {
-  const TrainedCnn cnn;
-  for (const int threads : {1, 2}) {
-    const auto device = make_cpu_device({0, threads});
-    Runner runner(*device, cnn.graph);
-    cnn.import_into(runner);
-    for (const auto& [id, array] : cnn.values) {
-      const std::string other = runner.stored(id);
-      const auto copy = Runner::block(*device, other.size());
-      std::memcpy(copy.get(), other.data(), other.size());
-      runner.accumulate(id, copy.get());
-      const Array sum = reference::to_array(runner.get(id));
-      for (std::size_t i = 0; i < array.size(); ++i) ASSERT_EQ(sum[i], 2 * array[i]) << cnn.graph.value(id).name;
-    }
-  }
 }
 
 TEST(CpuProgram, ErrorsNameTheNodeOrTheValue) {

@@ -66,13 +66,16 @@ struct ConvolutionLoops {
     switch (pass) {
       case ConvolutionPass::kForward:
         std::memset(y, 0, bytes(w.output_shape()));
-        return for_each_product([&](std::int64_t x, std::int64_t weight, std::int64_t out) { y[out] += a[x] * b[weight]; });
+        return for_each_product(
+            [&](std::int64_t x, std::int64_t weight, std::int64_t out) { y[out] += a[x] * b[weight]; });
       case ConvolutionPass::kBackwardData:
         std::memset(y, 0, bytes(w.input_shape()));
-        return for_each_product([&](std::int64_t x, std::int64_t weight, std::int64_t out) { y[x] += a[out] * b[weight]; });
+        return for_each_product(
+            [&](std::int64_t x, std::int64_t weight, std::int64_t out) { y[x] += a[out] * b[weight]; });
       case ConvolutionPass::kBackwardWeight:
         std::memset(y, 0, bytes(w.weight_shape()));
-        return for_each_product([&](std::int64_t x, std::int64_t weight, std::int64_t out) { y[weight] += a[x] * b[out]; });
+        return for_each_product(
+            [&](std::int64_t x, std::int64_t weight, std::int64_t out) { y[weight] += a[x] * b[out]; });
     }
   }
 
@@ -118,7 +121,8 @@ struct ConvolutionLoops {
 class FakeLibraries final : public cuda::Libraries {
  public:
   [[nodiscard]] std::unique_ptr<cuda::Prepared> product(const ProductSpec& spec) override {
-    if (spec.bias && (spec.beta != 0 || spec.count != 1)) throw std::logic_error("expected a bias with beta 0 and count 1");
+    if (spec.bias && (spec.beta != 0 || spec.count != 1))
+      throw std::logic_error("expected a bias with beta 0 and count 1");
     return std::make_unique<Loops<ProductLoops>>(ProductLoops{spec});
   }
   [[nodiscard]] std::unique_ptr<cuda::Prepared> convolution(ConvolutionPass pass, const Window2d& window) override {
