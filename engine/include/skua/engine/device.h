@@ -48,7 +48,8 @@ class Completion {
   ~Completion() = default;
 };
 
-// A moment in a stream's work: when what was submitted between begin and end ran. Used again step after step.
+// A moment in a stream's work: when what was submitted between begin and end ran. Used again step after step, when
+// whoever its end was to tell has been told.
 class Mark {
  public:
   virtual ~Mark() = default;
@@ -71,7 +72,7 @@ class Stream {
 class Recording {
  public:
   virtual ~Recording() = default;
-  virtual void replay(Completion& completion) = 0;  // told when all has ended
+  virtual void replay(Completion& completion) = 0;  // told when all has ended; the last one has been
 };
 
 class Program {
