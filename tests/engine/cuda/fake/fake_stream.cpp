@@ -31,7 +31,7 @@ class FakeGraph final : public cuda::GpuGraph {
       thread.push({.kind = Command::Kind::kWait, .moment = &begin});
       for (const Capture::Step& step : capture_->chains[i].steps) thread.push(command(step));
       Moment& end = state_->moments.make();
-      thread.push({.kind = Command::Kind::kRecord, .moment = &end, .tells = true});
+      thread.push({.kind = Command::Kind::kRecord, .moment = &end});
       stream.thread_->push({.kind = Command::Kind::kJoin, .moment = &end});
     }
   }
@@ -111,7 +111,7 @@ void FakeStream::record(cuda::Event& event) {
   if (!capturing()) {
     recorded.capture_ = nullptr;
     recorded.moment_ = &state_->moments.make();
-    thread_->push({.kind = Command::Kind::kRecord, .moment = recorded.moment_, .tells = true});
+    thread_->push({.kind = Command::Kind::kRecord, .moment = recorded.moment_});
     return;
   }
   recorded.capture_ = capture_;
@@ -152,10 +152,10 @@ void FakeStream::synchronize() {
   hardware_.check();
   if (capturing()) throw std::runtime_error("CUDA: synchronize failed: the stream is capturing");
   Moment& moment = state_->moments.make();
-  thread_->push({.kind = Command::Kind::kRecord, .moment = &moment, .tells = true});
+  thread_->push({.kind = Command::Kind::kRecord, .moment = &moment});
   moment.wait();
   hardware_.check();
-  if (!moment.failure().empty()) throw std::runtime_error(moment.failure());
+  moment.tell();
 }
 
 void FakeStream::begin_capture() {
