@@ -22,6 +22,7 @@ void add_generate_command(CLI::App& program);
 void add_plan_command(CLI::App& program);
 void add_simulate_command(CLI::App& program);
 void add_schedule_command(CLI::App& program);
+void add_calibrate_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
 void add_bench_planning_command(CLI::App& bench);
 void add_bench_fidelity_command(CLI::App& bench);

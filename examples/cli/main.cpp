@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   skua::cli::add_plan_command(program);
   skua::cli::add_simulate_command(program);
   skua::cli::add_schedule_command(program);
+  skua::cli::add_calibrate_command(program);
   skua::cli::add_bench_command(program);
   try {
     program.parse(argc, argv);  // runs the subcommand

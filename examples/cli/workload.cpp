@@ -8,8 +8,11 @@
 namespace skua::cli {
 
 Workload::Workload(const models::Recipe& recipe, DeviceSet devices, std::optional<std::int64_t> batch,
-                   int micro_batches)
-    : compile_(recipe.compile), batch_(batch.value_or(recipe.batch_size)), devices_(std::move(devices)) {
+                   int micro_batches, CostModel costs)
+    : compile_(recipe.compile),
+      batch_(batch.value_or(recipe.batch_size)),
+      devices_(std::move(devices)),
+      costs_(std::move(costs)) {
   if (!recipe.data) throw std::invalid_argument(fmt::format("[bench] expected a model with data, got {}", recipe.name));
   Model model = recipe.make();
   tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch_, micro_batches, compile_), micro_batches);

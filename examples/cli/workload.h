@@ -15,12 +15,13 @@ namespace skua::cli {
 class Workload {
  public:
   // Throws std::invalid_argument where the model has no data or the batch does not divide.
-  Workload(const models::Recipe& recipe, DeviceSet devices, std::optional<std::int64_t> batch, int micro_batches);
+  Workload(const models::Recipe& recipe, DeviceSet devices, std::optional<std::int64_t> batch, int micro_batches,
+           CostModel costs = {});
 
   [[nodiscard]] const TaskGraph& tasks() const { return *tasks_; }
   [[nodiscard]] const Cluster& cluster() const { return devices_.cluster; }
   [[nodiscard]] std::int64_t batch() const { return batch_; }
-  [[nodiscard]] const CostModel& costs() const { return costs_; }  // as calibrated
+  [[nodiscard]] const CostModel& costs() const { return costs_; }  // those it began with, as calibrated
   [[nodiscard]] Plan plan(const std::string& policy, const CostModel& costs, double plan_seconds) const;
   [[nodiscard]] std::unique_ptr<Session> open(const Plan& plan, const CostModel& costs, const std::string& stealing);
 
