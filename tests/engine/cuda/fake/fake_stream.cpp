@@ -149,8 +149,8 @@ void FakeStream::wait_captured(const FakeEvent& event, bool dropped) {
   if (!dropped) chain().steps.push_back({{.kind = Command::Kind::kWait}, event.slot_});
 }
 
+// Also of a lost GPU nothing is under way any more when it throws.
 void FakeStream::synchronize() {
-  hardware_.check();
   if (capturing()) throw std::runtime_error("CUDA: synchronize failed: the stream is capturing");
   Moment& moment = state_->moments.make();
   thread_->push({.kind = Command::Kind::kRecord, .moment = &moment, .tells = true});
