@@ -90,9 +90,12 @@ void LaneStreams::submit(StepTaskId task, LaneId lane, const Submit& submit, Com
     submit(task, lane, submitted);
     submitted.check();
   } catch (...) {
-    Waiter waiter;
-    on.end(mark, &waiter);
-    waiter.wait();
+    try {
+      Waiter waiter;
+      on.end(mark, &waiter);
+      waiter.wait();
+    } catch (...) {  // the first error is the one to tell
+    }
     throw;
   }
   on.end(mark, &completion);

@@ -1,6 +1,5 @@
 #include "recording.h"
 
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -34,16 +33,7 @@ class Capture {
 
   [[nodiscard]] CudaStream& first() { return *streams_.front(); }
 
-  [[nodiscard]] bool begin() {
-    try {
-      first().gpu().begin_capture();
-    } catch (const DeviceLost&) {
-      throw;
-    } catch (const std::runtime_error&) {
-      return false;
-    }
-    return true;
-  }
+  void begin() { first().gpu().begin_capture(); }
   void fork() {
     first().end(first().fork_mark(), nullptr);
     for (CudaStream* const other : others()) other->wait(first().fork_mark());
@@ -84,7 +74,7 @@ class Capture {
 
 std::unique_ptr<Recording> record(Gpu& gpu, std::span<Stream* const> streams, const std::function<void()>& submit) {
   Capture capture(streams);
-  if (!capture.begin()) return nullptr;
+  capture.begin();
   try {
     capture.fork();
     submit();

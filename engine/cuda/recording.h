@@ -10,7 +10,7 @@
 namespace skua::cuda {
 
 // As Device::record, of the device whose GPU `gpu` is; all streams are CudaStreams. The recording is replayed on the
-// first, and both must outlive it.
+// first, and both must outlive it. Throws also where the runtime refuses.
 [[nodiscard]] std::unique_ptr<Recording> record(Gpu& gpu, std::span<Stream* const> streams,
                                                 const std::function<void()>& submit);
 

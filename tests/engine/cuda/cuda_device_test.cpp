@@ -230,10 +230,11 @@ TEST(CudaRecordings, AReplayTakesNoMemory) {
   EXPECT_EQ(counter.count(), 0);
 }
 
-TEST(CudaRecordings, AreNullWhereTheRuntimeRefuses) {
+TEST(CudaRecordings, ThrowWhereTheRuntimeRefuses) {
   Machine machine("cuda", {.gpus = 2, .refuse_capture = true});
   Step step(machine.set);
-  EXPECT_EQ(machine.device().record(step.streams(), [] { FAIL(); }), nullptr);
+  ASSERT_TRUE(machine.device().can_record());
+  EXPECT_THROW((void)machine.device().record(step.streams(), [] { FAIL(); }), std::runtime_error);
   machine.runtime.lose(0);
   EXPECT_THROW((void)machine.device().record(step.streams(), [] { FAIL(); }), DeviceLost);
 }

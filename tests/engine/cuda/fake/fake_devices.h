@@ -16,10 +16,9 @@ struct FakeDevices {
   DeviceSet devices;
 
   explicit FakeDevices(const std::string& spec, int gpus = 4)
-      : runtime({.gpus = gpus, .make_libraries = make_fake_libraries}), devices(open(spec)) {}
+      : runtime({.gpus = gpus, .make_libraries = make_fake_libraries}), devices(open(runtime, spec)) {}
 
- private:
-  DeviceSet open(const std::string& spec) {
+  static DeviceSet open(FakeRuntime& runtime, const std::string& spec) {
     std::string warning;
     return cuda::open_devices(runtime, spec, warning);
   }

@@ -11,10 +11,10 @@ namespace skua::fake {
 // Runs each chain on a thread of its own, between what its stream ran before and what it runs after.
 class FakeGraph final : public cuda::GpuGraph {
  public:
-  FakeGraph(std::shared_ptr<FakeState> state, FakeHardware& hardware, std::shared_ptr<Capture> capture)
+  FakeGraph(std::shared_ptr<FakeState> state, std::shared_ptr<Capture> capture)
       : state_(std::move(state)), capture_(std::move(capture)) {
-    for (std::size_t i = 0; i < capture_->chains.size(); ++i) {
-      threads_.push_back(std::make_unique<WorkThread>(hardware.conditions));
+    for (const Capture::Chain& chain : capture_->chains) {
+      threads_.push_back(std::make_unique<WorkThread>(chain.hardware->conditions));
     }
     slots_.resize(capture_->slots);
   }
@@ -22,6 +22,7 @@ class FakeGraph final : public cuda::GpuGraph {
   void launch(cuda::GpuStream& on) override {
     auto& stream = static_cast<FakeStream&>(on);
     stream.hardware_.check();
+    for (const Capture::Chain& chain : capture_->chains) chain.hardware->check();
     if (stream.capturing()) throw std::runtime_error("CUDA: graph launch failed: the stream is capturing");
     for (Moment*& slot : slots_) slot = &state_->moments.make();
     Moment& begin = state_->moments.make();
@@ -139,7 +140,7 @@ void FakeStream::wait_captured(const FakeEvent& event, bool dropped) {
   if (!capturing()) {
     capture_ = event.capture_;
     chain_ = capture_->chains.size();
-    capture_->chains.emplace_back();
+    capture_->chains.emplace_back().hardware = &hardware_;
   }
   if (capture_ != event.capture_) throw std::runtime_error("CUDA: wait failed: the event is another capture's");
   std::vector<std::size_t>& joined = chain().joined;
@@ -148,8 +149,8 @@ void FakeStream::wait_captured(const FakeEvent& event, bool dropped) {
   if (!dropped) chain().steps.push_back({{.kind = Command::Kind::kWait}, event.slot_});
 }
 
+// Also of a lost GPU nothing is under way any more when it throws.
 void FakeStream::synchronize() {
-  hardware_.check();
   if (capturing()) throw std::runtime_error("CUDA: synchronize failed: the stream is capturing");
   Moment& moment = state_->moments.make();
   thread_->push({.kind = Command::Kind::kRecord, .moment = &moment});
@@ -163,7 +164,7 @@ void FakeStream::begin_capture() {
   if (state_->options.refuse_capture) throw std::runtime_error("CUDA: capture failed: refused by the test");
   if (capturing()) throw std::runtime_error("CUDA: capture failed: the stream is capturing");
   capture_ = std::make_shared<Capture>();
-  capture_->chains.emplace_back();
+  capture_->chains.emplace_back().hardware = &hardware_;
   capture_->chains[0].joined.resize(1);
   chain_ = 0;
 }
@@ -180,7 +181,7 @@ std::unique_ptr<cuda::GpuGraph> FakeStream::end_capture() {
       throw std::runtime_error("CUDA: end of capture failed: a stream was not waited for");
     }
   }
-  return std::make_unique<FakeGraph>(state_, hardware_, capture);
+  return std::make_unique<FakeGraph>(state_, capture);
 }
 
 }  // namespace skua::fake

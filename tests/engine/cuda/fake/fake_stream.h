@@ -61,6 +61,7 @@ struct Capture {
     std::size_t slot = 0;  // of kRecord and kWait
   };
   struct Chain {
+    FakeHardware* hardware = nullptr;
     std::vector<Step> steps;
     std::size_t works = 0;
     std::vector<std::size_t> joined;  // by chain: of its works, those that this one has waited for

@@ -110,7 +110,10 @@ void WorkThread::run(Command& command) {
 }
 
 void WorkThread::run_work(Command& command) {
-  if (conditions_.lost.load(std::memory_order_relaxed)) return;
+  if (conditions_.lost.load(std::memory_order_relaxed)) {
+    failure_ = new_failure("CUDA: the GPU was lost");  // for who waits on another one
+    return;
+  }
   if (const auto delay = conditions_.delay_nanoseconds.load(std::memory_order_relaxed); delay > 0) {
     std::this_thread::sleep_for(std::chrono::nanoseconds(delay));
   }
