@@ -19,7 +19,6 @@ install(FILES
   ${PROJECT_BINARY_DIR}/skuaConfig.cmake
   ${PROJECT_BINARY_DIR}/skuaConfigVersion.cmake
   ${PROJECT_SOURCE_DIR}/third_party/FindCBC.cmake
-  ${PROJECT_SOURCE_DIR}/third_party/FindCUBLASLT.cmake
   ${PROJECT_SOURCE_DIR}/third_party/FindCUDNN.cmake
   ${PROJECT_SOURCE_DIR}/third_party/FindDNNL.cmake
   ${PROJECT_SOURCE_DIR}/third_party/FindNCCL.cmake

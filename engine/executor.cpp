@@ -111,6 +111,10 @@ class Executor::Impl {
       ended = true;
       error = std::move(failure);
     }
+    void measured(double began_seconds_ago, double ended_seconds_ago) noexcept override {
+      began_ago = began_seconds_ago;
+      ended_ago = ended_seconds_ago;
+    }
 
     Lane& lane;
     std::uint32_t task = 0;
@@ -118,6 +122,8 @@ class Executor::Impl {
     bool foreign = false;  // the task's data lie in another memory
     bool ended = false;    // within the launch
     std::exception_ptr error;
+    std::optional<double> began_ago;  // seconds, where the device measures
+    double ended_ago = 0;
     std::atomic<bool> in_use{false};  // by the pump or by a task under way
   };
 
@@ -386,10 +392,11 @@ class Executor::Impl {
     turn.ended = slot.ended;
     turn.task_seconds = turn.now - start;
     if (slot.ended) {
-      end_task(lane, slot.task, turn.now, std::move(slot.error), &lane.fresh);
+      end_task(slot.task, turn.now, std::move(slot.error));
     } else {
       turn.slot = nullptr;
     }
+    if (slot.ended || launcher_->only_submits()) release_successors(lane, slot.task, turn.now, &lane.fresh);
     return turn.ended;
   }
 
@@ -400,6 +407,7 @@ class Executor::Impl {
     record = {lane.id, now, now, is_plain ? 0 : moved_bytes(schedule_, id, lane.id)};
     if (steal_rule_ != nullptr) started_[slot.task].store(epoch_, std::memory_order_relaxed);
     slot.error = nullptr;
+    slot.began_ago.reset();
     slot.ended = stopping_.load(std::memory_order_relaxed);
     if (slot.ended) return skipped_.store(true, std::memory_order_relaxed);
     launching_ = &slot;
@@ -416,8 +424,12 @@ class Executor::Impl {
   void end_elsewhere(Slot& slot, std::exception_ptr error) noexcept {
     Lane& lane = slot.lane;
     const double now = clock_.seconds();
-    const double task_seconds = now - trace_->records[slot.task].start_seconds;
-    end_task(lane, slot.task, now, std::move(error), nullptr);
+    TaskRecord& record = trace_->records[slot.task];
+    if (slot.began_ago) record.start_seconds = std::max(0.0, now - *slot.began_ago);
+    const double end = slot.began_ago ? std::max(record.start_seconds, now - slot.ended_ago) : now;
+    const double task_seconds = end - record.start_seconds;
+    end_task(slot.task, end, std::move(error));
+    if (!launcher_->only_submits()) release_successors(lane, slot.task, now, nullptr);
     {
       const auto lock = locked(lane);
       settle(lane, slot, task_seconds);
@@ -427,11 +439,13 @@ class Executor::Impl {
     finish(1);
   }
 
-  // `fresh`: takes what becomes ready for this lane; else that goes into its queue.
-  void end_task(Lane& lane, std::uint32_t task, double now, std::exception_ptr error,
-                std::vector<std::uint32_t>* fresh) {
-    trace_->records[task].finish_seconds = now;
+  void end_task(std::uint32_t task, double end_seconds, std::exception_ptr error) {
+    trace_->records[task].finish_seconds = end_seconds;
     if (error != nullptr) fail(StepTaskId(task), std::move(error));
+  }
+
+  // `fresh`: takes what becomes ready for this lane; else that goes into its queue.
+  void release_successors(const Lane& lane, std::uint32_t task, double now, std::vector<std::uint32_t>* fresh) {
     for (const std::uint32_t next : table_.successors(task)) {
       if (pending_[next].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
       const TaskTable::Row& row = table_.row(next);

@@ -6,49 +6,24 @@
 #include <cstring>
 #include <deque>
 #include <functional>
-#include <new>
-#include <semaphore>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
+#include "arena.h"
 #include "errand.h"
+#include "lane_streams.h"
+#include "step_clock.h"
+#include "waiter.h"
 
 namespace skua {
 namespace {
 
-// One memory's arena: from a device that computes in it, or from the heap for a host where none does.
-class Arena {
- public:
-  Arena(Device* owner, std::size_t bytes)
-      : owner_(owner),
-        data_(owner != nullptr ? owner->allocate(bytes) : ::operator new (bytes, std::align_val_t{kAlignment})) {}
-  Arena(Arena&& other) noexcept : owner_(other.owner_), data_(std::exchange(other.data_, nullptr)) {}
-  Arena& operator=(Arena&&) = delete;
-  ~Arena() {
-    if (data_ == nullptr) return;
-    owner_ != nullptr ? owner_->release(data_) : ::operator delete (data_, std::align_val_t{kAlignment});
-  }
-  [[nodiscard]] std::byte* data() const { return static_cast<std::byte*>(data_); }
-
- private:
-  static constexpr std::size_t kAlignment = MemoryPlan::kAlignment;
-  Device* owner_;
-  void* data_;
-};
-
 // Returns when it is done.
 void copy_now(Device& device, void* to, const void* from, std::size_t bytes) {
-  struct Waiter final : Completion {
-    void done(std::exception_ptr failure) noexcept override {
-      error = std::move(failure);
-      ended.release();
-    }
-    std::binary_semaphore ended{0};
-    std::exception_ptr error;
-  } waiter;
+  Waiter waiter;
   device.copy(to, from, bytes, nullptr, waiter);
-  waiter.ended.acquire();
-  if (waiter.error != nullptr) std::rethrow_exception(waiter.error);
+  waiter.wait();
 }
 
 void check_one_kind(const DeviceSet& devices) {
@@ -72,20 +47,23 @@ const Plan& checked(const Plan& plan, const TaskGraph& graph, const DeviceSet& d
 class Session::Impl final : private Launcher {
  public:
   Impl(const TaskGraph& task_graph, DeviceSet& devices, const Plan& plan, const CostModel& model,
-       const std::string& steal_rule, std::uint64_t seed, bool saves_updates)
-      : saves_updates_(saves_updates),
+       const SessionOptions& options)
+      : options_(options),
         task_graph_(task_graph),
         graph_(task_graph.graph()),
         devices_(devices),
         plan_(checked(plan, task_graph, devices)),
         schedule_(task_graph, devices.cluster, plan_),
         costs_(task_graph, devices.cluster, model),
-        steal_rule_(make_steal_rule(steal_rule)) {
+        steal_rule_(make_steal_rule(options.steal_rule)) {
     for (const auto& device : devices_.devices) programs_.push_back(device->compile(graph_));
     lay_out_memory();
     bind_pointers();
+    streams_ = LaneStreams::make(schedule_, devices_);
+    if (streams_ != nullptr) stage_inputs();
+    check_options();
     begun_.resize(task_graph_.task_count());
-    executor_ = std::make_unique<Executor>(schedule_, costs_, steal_rule_.get(), seed);
+    executor_ = std::make_unique<Executor>(schedule_, costs_, steal_rule_.get(), options.seed);
     for (std::size_t i = 0; i < devices_.devices.size(); ++i) {
       errands_.emplace_back(*devices_.devices[i], *programs_[i], most_operands_);
     }
@@ -109,6 +87,8 @@ class Session::Impl final : private Launcher {
     for (const auto& program : programs_) program->set_step(context);
     std::ranges::fill(begun_, false);
     try {
+      if (options_.records_step) return replay(trace != nullptr ? *trace : trace_);
+      begin_streams();
       executor_->run(*this, trace != nullptr ? *trace : trace_, stop);
     } catch (const DeviceLost& error) {
       lost_ = error.device();
@@ -160,22 +140,49 @@ class Session::Impl final : private Launcher {
     std::size_t position;  // in pointers_
     ValueId value;
     int micro_batch;
-    ValueType batch;  // of the whole tensor
+    ValueType batch;         // of the whole tensor
+    std::size_t staged = 0;  // where the devices have streams: its place
+    bool is_copied = false;  // into it, by this slot
   };
 
   void lay_out_memory() {
     const MemorySizes sizes{
         [this](ValueId value, MemoryId) { return programs_.front()->value_bytes(value); },
         [this](LaneId lane) { return programs_[schedule_.lanes()[lane.index()].device.index()]->scratch_bytes(); },
-        saves_updates_};
-    const StepTrace predicted = simulate(schedule_, costs_);
-    memory_ = std::make_unique<MemoryPlan>(schedule_, predicted, sizes, steal_rule_ != nullptr);
+        options_.saves_updates};
+    predicted_ = simulate(schedule_, costs_);
+    memory_ = std::make_unique<MemoryPlan>(schedule_, predicted_, sizes, steal_rule_ != nullptr);
     for (std::size_t m = 0; m < devices_.cluster.memory_count(); ++m) {
       const MemoryId memory(static_cast<std::int64_t>(m));
-      const auto it = std::find_if(devices_.devices.begin(), devices_.devices.end(),
-                                   [&](const auto& device) { return device->spec().memory == memory; });
-      arenas_.emplace_back(it == devices_.devices.end() ? nullptr : it->get(), memory_->arena_bytes(memory));
+      Device* const owner = device_in(memory);  // none: the host's, and no device computes there
+      arenas_.emplace_back(owner != nullptr ? *owner : *devices_.devices.front(), owner == nullptr,
+                           memory_->arena_bytes(memory));
     }
+  }
+
+  void check_options() const {
+    if (!options_.records_step) return;
+    if (!devices_.devices.front()->can_record()) {
+      throw std::invalid_argument(
+          fmt::format("[session] expected devices that can record steps, got {}", devices_.cluster.name()));
+    }
+    if (steal_rule_ != nullptr || options_.saves_updates) {
+      throw std::invalid_argument("[session] expected no thefts and no saved updates where steps are recorded");
+    }
+  }
+
+  // Devices with streams copy from memory that stays where it is, into which each batch is copied first.
+  void stage_inputs() {
+    std::map<std::pair<ValueId, int>, std::size_t> offsets;
+    std::size_t bytes = 0;
+    for (InputSlot& slot : input_slots_) {
+      const auto [offset, is_new] = offsets.emplace(std::pair(slot.value, slot.micro_batch), bytes);
+      slot.staged = offset->second;
+      slot.is_copied = is_new;
+      if (is_new) bytes += MemoryPlan::align(graph_.value(slot.value).type.bytes());
+    }
+    staging_.emplace(*devices_.devices.front(), true, bytes);
+    for (const InputSlot& slot : input_slots_) pointers_[slot.position] = staging_->data() + slot.staged;
   }
 
   std::byte* address(DatumId datum, MemoryId memory) const {
@@ -237,9 +244,12 @@ class Session::Impl final : private Launcher {
         throw std::invalid_argument(fmt::format("[input {}] expected {}, got {}", value.name, slot.batch.to_string(),
                                                 tensor.type().to_string()));
       }
-      // Kernels only read it.
-      pointers_[slot.position] =
-          const_cast<std::byte*>(tensor.data()) + static_cast<std::size_t>(slot.micro_batch) * part_bytes;
+      const std::byte* const part = tensor.data() + static_cast<std::size_t>(slot.micro_batch) * part_bytes;
+      if (streams_ == nullptr) {
+        pointers_[slot.position] = const_cast<std::byte*>(part);  // kernels only read it
+      } else if (slot.is_copied) {
+        std::memcpy(pointers_[slot.position], part, part_bytes);
+      }
     }
   }
 
@@ -276,7 +286,7 @@ class Session::Impl final : private Launcher {
 
   // Puts back what the updates of this step have changed, the last of them first, where it was saved and survives.
   void undo() {
-    if (!saves_updates_ || !memory_survives()) return;
+    if (!options_.saves_updates || !memory_survives()) return;
     for (std::size_t i = task_graph_.task_count(); i-- > 0;) {
       if (!begun_[i]) continue;
       const TaskId task(static_cast<std::int64_t>(i));
@@ -294,17 +304,27 @@ class Session::Impl final : private Launcher {
     }
   }
 
+  int window(LaneId lane) const override {
+    return devices_.devices[schedule_.lanes()[lane.index()].device.index()]->window();
+  }
+  bool only_submits() const override { return streams_ != nullptr; }
+
   void launch(StepTaskId id, LaneId lane, Completion& completion) override {
+    if (streams_ == nullptr) return start(id, lane, nullptr, completion);
+    streams_->submit(id, lane, starter_, completion);
+  }
+
+  void start(StepTaskId id, LaneId lane, Stream* stream, Completion& completion) {
     const StepTask& task = schedule_.task(id);
     const Operands& operands = operands_[id.index()];
     const std::span all(pointers_.data() + operands.begin, operands.inputs + operands.outputs);
     const DeviceId device = schedule_.lanes()[lane.index()].device;
     if (task.is_copy()) {
       const std::size_t bytes = programs_.front()->value_bytes(task_graph_.datum(task.datum).value);
-      return devices_.devices[device.index()]->copy(all[1], all[0], bytes, nullptr, completion);
+      return devices_.devices[device.index()]->copy(all[1], all[0], bytes, stream, completion);
     }
     const MemoryId here = schedule_.memory_of(lane);
-    const Work work{&task_graph_, task.task, scratch(lane), nullptr};
+    const Work work{&task_graph_, task.task, scratch(lane), stream};
     std::byte* const arena = arenas_[here.index()].data();
     if (schedule_.memory_of(task.lane) != here) {
       return errands_[lane.index()].steal(work, all, arena + memory_->staging_offset(lane), completion);
@@ -316,11 +336,35 @@ class Session::Impl final : private Launcher {
     work.launch(*programs_[device.index()], all, completion);
   }
 
+  // The devices' streams come first among the lanes'.
+  void begin_streams() {
+    if (streams_ == nullptr) return;
+    for (std::size_t d = 0; d < programs_.size(); ++d) {
+      programs_[d]->begin_step(streams_->stream(LaneId(static_cast<std::int64_t>(d))));
+    }
+  }
+
+  void replay(StepTrace& trace) {
+    if (recording_ == nullptr) {
+      recording_ = streams_->record(
+          predicted_, [this] { begin_streams(); }, starter_);
+    }
+    std::ranges::fill(begun_, true);
+    trace.records.clear();
+    StepClock clock;
+    clock.start();
+    Waiter waiter;
+    recording_->replay(waiter);
+    waiter.wait();
+    trace.seconds = clock.seconds();
+    std::ranges::fill(begun_, false);
+  }
+
   void* scratch(LaneId lane) const {
     return arenas_[schedule_.memory_of(lane).index()].data() + memory_->scratch_offset(lane);
   }
 
-  const bool saves_updates_;
+  const SessionOptions options_;
   const TaskGraph& task_graph_;
   const Graph& graph_;
   DeviceSet& devices_;
@@ -329,8 +373,10 @@ class Session::Impl final : private Launcher {
   CostTable costs_;
   std::unique_ptr<StealRule> steal_rule_;
   std::vector<std::unique_ptr<Program>> programs_;  // by device
+  StepTrace predicted_;
   std::unique_ptr<MemoryPlan> memory_;
   std::vector<Arena> arenas_;       // by memory
+  std::optional<Arena> staging_;    // of inputs, where the devices have streams
   std::vector<Operands> operands_;  // by StepTaskId
   std::vector<void*> pointers_;
   std::vector<InputSlot> input_slots_;
@@ -338,13 +384,18 @@ class Session::Impl final : private Launcher {
   std::deque<Errand> errands_;  // by lane
   std::deque<bool> begun_;      // by task: an update of this step that has changed something
   DeviceId lost_;
-  StepTrace trace_;  // where the caller wants none
+  StepTrace trace_;                       // where the caller wants none
+  std::unique_ptr<LaneStreams> streams_;  // null: the devices have none
+  const LaneStreams::Submit starter_ = [this](StepTaskId id, LaneId lane, Completion& completion) {
+    start(id, lane, &streams_->stream(lane), completion);
+  };
+  std::unique_ptr<Recording> recording_;
   std::unique_ptr<Executor> executor_;
 };
 
 Session::Session(const TaskGraph& task_graph, DeviceSet& devices, const Plan& plan, const CostModel& model,
-                 const std::string& steal_rule, std::uint64_t seed, bool saves_updates)
-    : impl_(std::make_unique<Impl>(task_graph, devices, plan, model, steal_rule, seed, saves_updates)) {}
+                 const SessionOptions& options)
+    : impl_(std::make_unique<Impl>(task_graph, devices, plan, model, options)) {}
 
 Session::~Session() = default;
 

@@ -26,6 +26,10 @@ void check_options(const CompileOptions& options, const Blueprint& blueprint) {
     throw std::invalid_argument(
         fmt::format("[micro-batches] expected 1 or more, or 0 for automatic, got {}", options.micro_batches));
   }
+  if (options.record_steps && (options.stealing != "none" || options.recover)) {
+    throw std::invalid_argument(fmt::format("[record steps] expected stealing none and no recovery, got stealing {}{}",
+                                            options.stealing, options.recover ? " and recovery" : ""));
+  }
   const double rate = options.optimizer.learning_rate;
   if (!(rate > 0 && rate <= std::numeric_limits<float>::max())) {
     throw std::invalid_argument(fmt::format("[learning rate] expected a finite float32 above 0, got {}", rate));

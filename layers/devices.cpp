@@ -11,6 +11,10 @@
 
 #include "skua/engine/cpu/cpu_device.h"
 #include "skua/scheduler/cpu_spec.h"
+#ifdef SKUA_HAS_CUDA
+#include "skua/engine/cuda/cuda_device.h"
+#include "skua/engine/cuda/gpus.h"
+#endif
 
 namespace skua {
 namespace {
@@ -46,13 +50,25 @@ DeviceSet open_devices(const std::string& spec) {
   if (spec == "cpu") return make_cpu_devices(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
   if (const auto cpu = parse_cpu_spec(spec)) return make_cpu_devices(cpu->devices, cpu->threads);
   if (spec.starts_with("cuda")) {
+#ifdef SKUA_HAS_CUDA
+    return open_cuda_devices(spec);
+#else
     throw std::invalid_argument(
         fmt::format("[devices] expected cpu, cpu:N or cpu:NxT: this build has no CUDA devices, got '{}'", spec));
+#endif
   }
   throw std::invalid_argument(
       fmt::format("[devices] expected cpu, cpu:N (N devices of one thread) or cpu:NxT (N of T threads), at most {} "
                   "threads in all, got '{}'",
                   CpuSpec::kMostThreads, spec));
+}
+
+GpuList machine_gpus() {
+#ifdef SKUA_HAS_CUDA
+  return list_gpus();
+#else
+  return {.gpus = {}, .why = "this build has no CUDA devices", .versions = ""};
+#endif
 }
 
 }  // namespace skua

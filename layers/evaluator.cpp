@@ -19,7 +19,7 @@ Evaluator::Evaluator(const std::function<ModelGraph(std::int64_t samples)>& make
   model_.graph.mark_output(model_.prediction);
   tasks_ = std::make_unique<TaskGraph>(model_.graph, static_cast<int>(micro_batches));
   const Plan plan = plan_with("data_parallel", *tasks_, devices.cluster, CostModel());
-  session_ = std::make_unique<Session>(*tasks_, devices, plan, CostModel(), "none");
+  session_ = std::make_unique<Session>(*tasks_, devices, plan, CostModel());
   for (const auto& [name, tensor] : weights) {
     const ValueId parameter = model_.graph.find_value(name);
     if (parameter.valid()) session_->set_value(parameter, tensor);

@@ -17,6 +17,10 @@ void Model::Impl::compile(CompileOptions options) {
   require_no_training("compile");
   check_options(options, *blueprint_);
   DeviceSet devices = open_devices(options.devices);
+  if (options.record_steps && !devices.devices.front()->can_record()) {
+    throw std::invalid_argument(
+        fmt::format("[record steps] expected devices that can record a step, got {}", options.devices));
+  }
   devices.cluster = with_limits(devices.cluster, options.constraints);
   CostModel costs;
   if (!options.profile_file.empty() && std::filesystem::exists(options.profile_file)) {

@@ -27,13 +27,19 @@ Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& opti
 
 void Trainer::make_session(bool is_new_plan) {
   session_ =
-      std::make_unique<Session>(tasks_, devices_, plan_, costs_, options_.stealing, options_.seed, options_.recover);
+      std::make_unique<Session>(tasks_, devices_, plan_, costs_,
+                                SessionOptions{options_.stealing, options_.seed, options_.recover, records_steps()});
   predict();
   adaptation_.begin(session_->schedule(), plan_.predicted_seconds, is_new_plan);
   ++plans_made_;
   step_seconds_.clear();
   last_traces_.clear();
   busy_.assign(devices_.devices.size(), 0);
+}
+
+// The first steps are for measuring.
+bool Trainer::records_steps() const {
+  return options_.record_steps && (plans_made_ > 0 || options_.policy == "replay");
 }
 
 // By the present costs.
@@ -85,6 +91,7 @@ StepResult Trainer::step(const Tensor& features, const Tensor& labels, std::int6
 }
 
 void Trainer::measure(const StepTrace& trace) {
+  if (trace.records.empty()) return step_seconds_.push_back(trace.seconds);  // a recorded step
   const TraceSummary summary = summarize(session_->schedule(), trace);
   steals_ += summary.steals;
   bytes_copied_ += summary.bytes_copied;

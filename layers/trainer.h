@@ -45,6 +45,7 @@ class Trainer {
 
  private:
   void make_session(bool is_new_plan);
+  [[nodiscard]] bool records_steps() const;
   void predict();
   void begin_planning();
   void take_up_plan();

@@ -6,6 +6,7 @@
 #include <array>
 #include <stdexcept>
 
+#include "cublaslt_library.h"
 #include "product_layout.h"
 
 namespace skua::cuda {
@@ -21,38 +22,42 @@ constexpr std::array<std::uint32_t, 2> kAlignments{16, 4};
 void check(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   throw std::runtime_error(
-      fmt::format("cuBLAS: {}: {} ({})", what, cublasLtGetStatusString(status), static_cast<int>(status)));
+      fmt::format("cuBLAS: {}: {} ({})", what, cublaslt().cublasLtGetStatusString(status), static_cast<int>(status)));
 }
 
-template <class Object, cublasStatus_t (*Destroy)(Object*)>
+template <auto kDestroy>
 struct Destroyer {
-  void operator()(Object* object) const { Destroy(object); }
+  template <class Object>
+  void operator()(Object* object) const {
+    (cublaslt().*kDestroy)(object);
+  }
 };
-template <class Object, cublasStatus_t (*Destroy)(Object*)>
-using Owned = std::unique_ptr<Object, Destroyer<Object, Destroy>>;
-using Layout = Owned<cublasLtMatrixLayoutOpaque_t, cublasLtMatrixLayoutDestroy>;
-using Description = Owned<cublasLtMatmulDescOpaque_t, cublasLtMatmulDescDestroy>;
-using Preference = Owned<cublasLtMatmulPreferenceOpaque_t, cublasLtMatmulPreferenceDestroy>;
+template <class Object, auto kDestroy>
+using Owned = std::unique_ptr<Object, Destroyer<kDestroy>>;
+using Layout = Owned<cublasLtMatrixLayoutOpaque_t, &CublasLt::cublasLtMatrixLayoutDestroy>;
+using Description = Owned<cublasLtMatmulDescOpaque_t, &CublasLt::cublasLtMatmulDescDestroy>;
+using Preference = Owned<cublasLtMatmulPreferenceOpaque_t, &CublasLt::cublasLtMatmulPreferenceDestroy>;
 
 template <class Value>
 void set(const Description& description, cublasLtMatmulDescAttributes_t which, const Value& value) {
-  check(cublasLtMatmulDescSetAttribute(description.get(), which, &value, sizeof value),
+  check(cublaslt().cublasLtMatmulDescSetAttribute(description.get(), which, &value, sizeof value),
         "cublasLtMatmulDescSetAttribute");
 }
 template <class Value>
 void set(const Preference& preference, cublasLtMatmulPreferenceAttributes_t which, const Value& value) {
-  check(cublasLtMatmulPreferenceSetAttribute(preference.get(), which, &value, sizeof value),
+  check(cublaslt().cublasLtMatmulPreferenceSetAttribute(preference.get(), which, &value, sizeof value),
         "cublasLtMatmulPreferenceSetAttribute");
 }
 
 Layout make_layout(const ColumnProduct::Operand& operand, std::int64_t count) {
   cublasLtMatrixLayout_t made = nullptr;
-  check(cublasLtMatrixLayoutCreate(&made, CUDA_R_32F, static_cast<std::uint64_t>(operand.rows),
-                                   static_cast<std::uint64_t>(operand.columns), operand.leading),
+  check(cublaslt().cublasLtMatrixLayoutCreate(&made, CUDA_R_32F, static_cast<std::uint64_t>(operand.rows),
+                                              static_cast<std::uint64_t>(operand.columns), operand.leading),
         "cublasLtMatrixLayoutCreate");
   Layout layout(made);
   const auto set_layout = [&](cublasLtMatrixLayoutAttribute_t which, auto value) {
-    check(cublasLtMatrixLayoutSetAttribute(made, which, &value, sizeof value), "cublasLtMatrixLayoutSetAttribute");
+    check(cublaslt().cublasLtMatrixLayoutSetAttribute(made, which, &value, sizeof value),
+          "cublasLtMatrixLayoutSetAttribute");
   };
   set_layout(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, static_cast<std::int32_t>(count));
   set_layout(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, operand.batch_stride);
@@ -73,7 +78,7 @@ cublasComputeType_t compute_type(Precision precision) {
 
 Description make_description(const ColumnProduct& product, Precision precision, bool bias, int multiprocessors) {
   cublasLtMatmulDesc_t made = nullptr;
-  check(cublasLtMatmulDescCreate(&made, compute_type(precision), CUDA_R_32F), "cublasLtMatmulDescCreate");
+  check(cublaslt().cublasLtMatmulDescCreate(&made, compute_type(precision), CUDA_R_32F), "cublasLtMatmulDescCreate");
   Description description(made);
   set(description, CUBLASLT_MATMUL_DESC_TRANSA, product.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(description, CUBLASLT_MATMUL_DESC_TRANSB, product.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
@@ -108,9 +113,9 @@ class Product final : public Prepared {
                       reinterpret_cast<std::uintptr_t>(bias) | reinterpret_cast<std::uintptr_t>(y);
     const cublasLtMatmulHeuristicResult_t& algorithm = algorithms_[bits % kAlignments[0] == 0 ? 0 : 1];
     const float one = 1;
-    check(cublasLtMatmul(handle_.get(), description_.get(), &one, b, a_.get(), a, b_.get(), &beta_, y, d_.get(), y,
-                         d_.get(), &algorithm.algo, workspace, algorithm.workspaceSize,
-                         static_cast<cudaStream_t>(stream.native())),
+    check(cublaslt().cublasLtMatmul(handle_.get(), description_.get(), &one, b, a_.get(), a, b_.get(), &beta_, y,
+                                    d_.get(), y, d_.get(), &algorithm.algo, workspace, algorithm.workspaceSize,
+                                    static_cast<cudaStream_t>(stream.native())),
           "cublasLtMatmul");
   }
 
@@ -119,7 +124,7 @@ class Product final : public Prepared {
   // the splits in the workspace and adds them up, in float32 and in order, when all are there.
   [[nodiscard]] cublasLtMatmulHeuristicResult_t choose(std::uint32_t alignment, const ProductSpec& spec) const {
     cublasLtMatmulPreference_t made = nullptr;
-    check(cublasLtMatmulPreferenceCreate(&made), "cublasLtMatmulPreferenceCreate");
+    check(cublaslt().cublasLtMatmulPreferenceCreate(&made), "cublasLtMatmulPreferenceCreate");
     const Preference preference(made);
     set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kMostWorkspaceBytes);
     set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, std::uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
@@ -130,11 +135,12 @@ class Product final : public Prepared {
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
     const cublasStatus_t status =
-        cublasLtMatmulAlgoGetHeuristic(handle_.get(), description_.get(), a_.get(), b_.get(), d_.get(), d_.get(),
-                                       preference.get(), 1, &result, &found);
+        cublaslt().cublasLtMatmulAlgoGetHeuristic(handle_.get(), description_.get(), a_.get(), b_.get(), d_.get(),
+                                                  d_.get(), preference.get(), 1, &result, &found);
     if (status == CUBLAS_STATUS_SUCCESS && found == 1) return result;
     throw std::runtime_error(fmt::format("cuBLAS: no algorithm for a product of ({},{}) by ({},{}): {}", spec.rows,
-                                         spec.inner, spec.inner, spec.columns, cublasLtGetStatusString(status)));
+                                         spec.inner, spec.inner, spec.columns,
+                                         cublaslt().cublasLtGetStatusString(status)));
   }
 
   const std::shared_ptr<cublasLtContext> handle_;
@@ -149,8 +155,8 @@ class Product final : public Prepared {
 
 std::shared_ptr<cublasLtContext> make_handle() {
   cublasLtHandle_t handle = nullptr;
-  check(cublasLtCreate(&handle), "cublasLtCreate");
-  return {handle, [](cublasLtHandle_t made) { cublasLtDestroy(made); }};
+  check(cublaslt().cublasLtCreate(&handle), "cublasLtCreate");
+  return {handle, [](cublasLtHandle_t made) { cublaslt().cublasLtDestroy(made); }};
 }
 
 }  // namespace

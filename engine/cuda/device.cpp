@@ -90,6 +90,7 @@ class CudaDevice final : public Device {
   [[nodiscard]] std::unique_ptr<Stream> make_stream() override { return std::make_unique<CudaStream>(*gpu_); }
   [[nodiscard]] std::unique_ptr<Mark> make_mark() override { return std::make_unique<CudaMark>(*gpu_); }
   [[nodiscard]] int window() const override { return kWindow; }
+  [[nodiscard]] bool can_record() const override { return true; }
   [[nodiscard]] std::unique_ptr<Recording> record(std::span<Stream* const> streams,
                                                   const std::function<void()>& submit) override {
     return cuda::record(*gpu_, streams, submit);

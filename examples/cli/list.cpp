@@ -8,6 +8,29 @@
 namespace skua::cli {
 namespace {
 
+nlohmann::json to_json(const GpuList& list) {
+  nlohmann::json gpus = nlohmann::json::array();
+  for (const GpuDescription& gpu : list.gpus) {
+    gpus.push_back({{"name", fmt::format("cuda:{}", gpu.ordinal)},
+                    {"kind", gpu.name},
+                    {"memory_bytes", gpu.memory_bytes},
+                    {"multiprocessors", gpu.multiprocessors}});
+  }
+  return {{"gpus", gpus}, {"built", !list.versions.empty()}, {"versions", list.versions}, {"why_none", list.why}};
+}
+
+void print_gpus(const GpuList& list) {
+  const std::string versions = list.versions.empty() ? "" : fmt::format(" ({})", list.versions);
+  if (list.gpus.empty()) return fmt::print("No GPU: {}{}\n\n", list.why, versions);
+  std::vector<std::vector<std::string>> rows{{"GPU", "name", "memory", "multiprocessors"}};
+  for (const GpuDescription& gpu : list.gpus) {
+    rows.push_back({fmt::format("cuda:{}", gpu.ordinal), gpu.name, megabytes(gpu.memory_bytes),
+                    fmt::format("{}", gpu.multiprocessors)});
+  }
+  print_table(rows);
+  fmt::print("\ncuda:0 opens GPU 0, cuda:0,1 two GPUs, cuda:0/4 GPU 0 as four devices{}.\n\n", versions);
+}
+
 void list_devices(bool json) {
   const DeviceSet set = open_devices("cpu");
   nlohmann::json object = {
@@ -23,10 +46,13 @@ void list_devices(bool json) {
     object["presets"].push_back({{"name", preset.name}, {"description", preset.description}});
     presets.push_back({preset.name, preset.description});
   }
+  const GpuList gpus = machine_gpus();
+  object["cuda"] = to_json(gpus);
   if (json) return print_json(object);
   fmt::print("{}\n\n", object["machine"]["processor"].get<std::string>());
   print_table(devices);
   fmt::print("\ncpu:N opens N devices of one thread, cpu:NxT N devices of T threads.\n\n");
+  print_gpus(gpus);
   print_table(presets);
 }
 

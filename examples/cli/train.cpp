@@ -32,6 +32,7 @@ struct Options {
   std::string checkpoint;
   bool resume = false;
   bool recover = false;
+  bool record_steps = false;
   std::string trace;
   std::string report;
   std::string metrics;
@@ -210,6 +211,7 @@ void train(Options options, const CLI::App& command) {
   compile.micro_batches = micro_batches_of(options.micro_batches);
   compile.seed = options.seed;
   compile.recover = options.recover;
+  compile.record_steps = options.record_steps;
   compile.profile_file = options.profile;
   compile.constraints = options.constraints.value_or(Constraints());
   model.compile(compile);
@@ -282,6 +284,8 @@ void add_train_command(CLI::App& program) {
   command.add_option("--checkpoint", options->checkpoint, "Save a checkpoint into this folder after each epoch");
   command.add_flag("--recover", options->recover,
                    "Undo steps that fail: a lost device costs one step (takes 3 to 8 % of each)");
+  command.add_flag("--record-steps", options->record_steps,
+                   "CUDA devices: record a step and replay it, once times are measured (needs --stealing none)");
   command.add_flag("--resume", options->resume, "Go on from the checkpoint, for the epochs or steps given");
   command.add_option("--trace", options->trace, "Write the last steps as Chrome trace events (opens in Perfetto)");
   command.add_option("--report", options->report, "Write an HTML report");

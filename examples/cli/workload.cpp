@@ -23,7 +23,7 @@ Plan Workload::plan(const std::string& policy, const CostModel& costs, double pl
 }
 
 std::unique_ptr<Session> Workload::open(const Plan& plan, const CostModel& costs, const std::string& stealing) {
-  return std::make_unique<Session>(*tasks_, devices_, plan, costs, stealing);
+  return std::make_unique<Session>(*tasks_, devices_, plan, costs, SessionOptions{stealing});
 }
 
 void Workload::calibrate(int steps) {

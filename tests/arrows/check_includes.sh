@@ -3,6 +3,7 @@
 # - a room includes only its own headers and those of rooms below: graph < scheduler < engine < engine/cpu, engine/cuda
 #   < layers < examples;
 # - public headers (*/include/**) include no header of a dependency;
+# - CUDA's headers and its libraries' are included in engine/cuda alone;
 # - nothing in graph/ and scheduler/ includes a header that belongs to hardware, and nothing in graph/ one of oneTBB,
 #   whose threads the scheduler plans with.
 # Prints each violation and fails where there is one. REQUIRES: paths without spaces.
@@ -36,7 +37,8 @@ grep -rnE --include='*.h' --include='*.cpp' --include='*.cu' --include='*.cuh' '
     level["graph"] = 0; level["scheduler"] = 1; level["engine"] = 2; level["engine/cpu"] = 3
     level["engine/cuda"] = 3; level["layers"] = 4; level["examples"] = 5
     threads = "^(tbb|oneapi\\/tbb)([\\/._]|$)"
-    hardware = "^(oneapi|cudnn|cublas|cuda|nccl|cub|thrust|CL|hip|sycl|level_zero)([\\/._]|$)|^(dnnl|omp|cpuid|immintrin|x86intrin|arm_neon)[a-z_]*\\.h"
+    cuda = "^(cuda|cudnn|cublas|cublasLt|curand|nccl|nvrtc|nvml|cooperative_groups|cudaTypedefs)([\\/._]|$)"
+    hardware = "^(oneapi|cub|thrust|CL|hip|sycl|level_zero)([\\/._]|$)|" cuda "|^(dnnl|omp|cpuid|immintrin|x86intrin|arm_neon)[a-z_]*\\.h"
     dependency = "^(google|nlohmann|fmt|spdlog|CLI|openssl|gtest|gmock|coin)\\/|^(zlib|zconf)\\.h|^Cbc|^Clp|^Coin|\\.pb\\.h$"
   }
   {
@@ -57,6 +59,7 @@ grep -rnE --include='*.h' --include='*.cpp' --include='*.cu' --include='*.cuh' '
     if (file ~ /(^|\/)include\// && (name ~ hardware || name ~ threads || name ~ dependency)) violation("dependency in a public header")
     else if (own == "graph" && name ~ threads) violation("threads in " own)
     else if ((own == "graph" || own == "scheduler") && name ~ hardware && name !~ threads) violation("hardware in " own)
+    else if (own != "engine/cuda" && !quoted && name ~ cuda) violation("CUDA in " own)
   }
   END {
     if (!checked) { print "check_includes: found no include"; exit 2 }

@@ -28,7 +28,7 @@ class Faults {
   Faults(const Graph& graph, bool private_memory, const std::string& rule)
       : problem_(graph, kMicroBatches), devices_(make_cpu_devices(2, 1, private_memory)), hooks_(hook(devices_)) {
     const Plan plan = plan_with("round_robin", problem_.tasks, devices_.cluster, CostModel());
-    session_ = std::make_unique<Session>(problem_.tasks, devices_, plan, CostModel(), rule, 0, true);
+    session_ = std::make_unique<Session>(problem_.tasks, devices_, plan, CostModel(), SessionOptions{rule, 0, true});
     begin();
     watch([&](const Operation& operation) { operations_.insert(operation); });
     step(1);
@@ -193,7 +193,7 @@ TEST(Faults, WhatADeviceAloneHeldIsGoneWithIt) {
   DeviceSet devices = make_cpu_devices(2, 1, true);
   const Hooks hooks = hook(devices);
   const Plan plan = plan_with("data_parallel", problem.tasks, devices.cluster, CostModel());
-  Session session(problem.tasks, devices, plan, CostModel(), "none");
+  Session session(problem.tasks, devices, plan, CostModel());
   problem.start(session);
   EXPECT_TRUE(session.holds_state());
   *hooks[1] = [](const Operation&) { throw DeviceLost("boom"); };

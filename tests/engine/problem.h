@@ -75,7 +75,7 @@ struct Problem {
 
   std::string train(DeviceSet& devices, const Plan& plan, const std::string& rule, std::uint64_t seed = 0) const {
     constexpr int kSteps = 2;
-    Session session(tasks, devices, plan, CostModel(), rule, seed);
+    Session session(tasks, devices, plan, CostModel(), {rule, seed});
     start(session);
     for (int step = 0; step < kSteps; ++step) session.run(inputs, {step, kLearningRate, 0});
     return bits(session);

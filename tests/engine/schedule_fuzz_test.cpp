@@ -8,12 +8,14 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <optional>
 #include <sstream>
 
 #include "engine/background.h"
 #include "engine/fuzz_graphs.h"
 #include "engine/fuzz_run.h"
 #include "engine/problem.h"
+#include "fake/fake_devices.h"
 #include "scheduler/plans.h"
 #include "skua/engine/cpu/cpu_device.h"
 #include "skua/engine/forwarding_device.h"
@@ -27,7 +29,7 @@ struct Case {
   int model = 0;
   int micro_batches = 1;
   int devices = 1;
-  int own_memories = 0;
+  int memory = 0;          // shared, of each device's own, or of GPUs of host threads
   int rule = 0;            // by place in steal_rule_names()
   int plan = 0;            // single, random, random in strict order, or of a policy
   int delays = 0;          // microseconds at most
@@ -49,17 +51,18 @@ const std::vector<Model>& models() {
 }
 
 enum PlanKind : int { kSingle, kRandom, kStrict, kFirstPolicy };
+const std::vector<std::string> kMemories{"devices", "devices with memories of their own", "GPUs of host threads"};
+enum MemoryKind : int { kSharedMemory, kOwnMemories, kFakeGpus };
 const std::vector<std::string> kPolicies{"data_parallel", "round_robin", "gpipe", "1f1b", "greedy", "heft"};
 
 std::string to_text(const Case& c) {
-  return fmt::format("{} {} {} {} {} {} {} {} {}", c.model, c.micro_batches, c.devices, c.own_memories, c.rule, c.plan,
+  return fmt::format("{} {} {} {} {} {} {} {} {}", c.model, c.micro_batches, c.devices, c.memory, c.rule, c.plan,
                      c.delays, c.elsewhere, c.seed);
 }
 Case from_text(const std::string& text) {
   Case c;
   std::istringstream in(text);
-  in >> c.model >> c.micro_batches >> c.devices >> c.own_memories >> c.rule >> c.plan >> c.delays >> c.elsewhere >>
-      c.seed;
+  in >> c.model >> c.micro_batches >> c.devices >> c.memory >> c.rule >> c.plan >> c.delays >> c.elsewhere >> c.seed;
   if (!in) throw std::invalid_argument("SKUA_FUZZ_CASE: expected nine numbers");
   return c;
 }
@@ -70,11 +73,11 @@ std::string describe(const Case& c) {
                            : c.plan == kStrict ? "strict"
                                                : kPolicies[static_cast<std::size_t>(c.plan - kFirstPolicy)];
   return fmt::format(
-      "{}, {} micro-batches, {} devices{}, plan {}, stealing {}, delays up to {} us, {} of 4 launches end elsewhere; "
+      "{}, {} micro-batches, {} {}, plan {}, stealing {}, delays up to {} us, {} of 4 launches end elsewhere; "
       "again: SKUA_FUZZ_CASE='{}' test_schedule_fuzz",
       models()[static_cast<std::size_t>(c.model)].name, c.micro_batches, c.devices,
-      c.own_memories != 0 ? " with memories of their own" : "", plan,
-      steal_rule_names()[static_cast<std::size_t>(c.rule)], c.delays, c.elsewhere, to_text(c));
+      kMemories[static_cast<std::size_t>(c.memory)], plan, steal_rule_names()[static_cast<std::size_t>(c.rule)],
+      c.delays, c.elsewhere, to_text(c));
 }
 
 Case draw(std::uint64_t seed) {
@@ -84,7 +87,7 @@ Case draw(std::uint64_t seed) {
   c.model = below(models().size());
   c.micro_batches = 1 + below(5);
   c.devices = 1 + below(4);
-  c.own_memories = below(2);
+  c.memory = below(3);
   c.rule = below(steal_rule_names().size());
   c.plan = below(kFirstPolicy + kPolicies.size());
   if (below(2) == 0) c.delays = 200;
@@ -174,14 +177,25 @@ Plan make_plan(const Case& c, const TaskGraph& graph, const Cluster& cluster) {
   return plan_with(policy, graph, cluster, CostModel());
 }
 
+std::string gpu_names(int count) {
+  std::string names = "cuda:0";
+  for (int i = 1; i < count; ++i) names += fmt::format(",{}", i);
+  return names;
+}
+
 class ScheduleFuzz : public testing::Test {
  protected:
   // What is wrong with it; empty: nothing.
   std::string verdict(const Case& c) {
     watchdog_.begin(describe(c));
     const Answer& answer = answer_for(c);
-    DeviceSet devices = make_cpu_devices(c.devices, 1, c.own_memories != 0);
-    for (auto& device : devices.devices) device = std::make_unique<Disturbed>(std::move(device), c, background_);
+    std::optional<fake::FakeDevices> gpus;
+    if (c.memory == kFakeGpus) gpus.emplace(gpu_names(c.devices), c.devices);
+    DeviceSet disturbed;
+    if (!gpus) disturbed = disturbed_devices(c);
+    DeviceSet& devices = gpus ? gpus->devices : disturbed;
+    // One of the GPUs is late with all it does.
+    if (gpus) gpus->runtime.delay(static_cast<int>(c.seed % static_cast<std::uint64_t>(c.devices)), 1e-7 * c.delays);
     try {
       const Plan plan = make_plan(c, answer.problem.tasks, devices.cluster);
       const std::string bits =
@@ -190,6 +204,12 @@ class ScheduleFuzz : public testing::Test {
     } catch (const std::exception& error) {
       return error.what();
     }
+  }
+
+  DeviceSet disturbed_devices(const Case& c) {
+    DeviceSet devices = make_cpu_devices(c.devices, 1, c.memory == kOwnMemories);
+    for (auto& device : devices.devices) device = std::make_unique<Disturbed>(std::move(device), c, background_);
+    return devices;
   }
 
   // Takes away what is not needed for it to fail. Cases may fail now and then: each gets some chances.
@@ -205,7 +225,7 @@ class ScheduleFuzz : public testing::Test {
     for (bool again = true; again;) {
       again = false;
       for (int Case::*part : {&Case::devices, &Case::micro_batches, &Case::delays, &Case::elsewhere, &Case::rule,
-                              &Case::plan, &Case::own_memories}) {
+                              &Case::plan, &Case::memory}) {
         for (int value = simplest.*part; value < c.*part; ++value) {
           if (part == &Case::delays && value > 0) break;
           Case simpler = c;
@@ -227,11 +247,14 @@ class ScheduleFuzz : public testing::Test {
   };
 
   const Answer& answer_for(const Case& c) {
-    std::unique_ptr<Answer>& answer = answers_[{c.model, c.micro_batches}];
+    const bool on_gpus = c.memory == kFakeGpus;
+    std::unique_ptr<Answer>& answer = answers_[{c.model, c.micro_batches, on_gpus}];
     if (answer == nullptr) {
       const Graph& graph = models()[static_cast<std::size_t>(c.model)].graph;
       answer = std::make_unique<Answer>(Answer{Problem(graph, c.micro_batches), ""});
-      DeviceSet one = make_cpu_devices(1);
+      DeviceSet cpu = make_cpu_devices(1);
+      fake::FakeDevices gpu("cuda:0", 1);
+      DeviceSet& one = on_gpus ? gpu.devices : cpu;
       const Plan plan = plan_with("single", answer->problem.tasks, one.cluster, CostModel());
       answer->bits = answer->problem.train(one, plan, "none");
     }
@@ -240,7 +263,7 @@ class ScheduleFuzz : public testing::Test {
 
   Background background_{2};
   Watchdog watchdog_;
-  std::map<std::pair<int, int>, std::unique_ptr<Answer>> answers_;
+  std::map<std::tuple<int, int, bool>, std::unique_ptr<Answer>> answers_;
 };
 
 TEST_F(ScheduleFuzz, EveryScheduleGivesTheSameBits) {

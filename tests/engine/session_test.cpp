@@ -114,7 +114,7 @@ TEST(Session, TheftsBetweenMemoriesKeepTheBits) {
   DeviceSet devices = asynchronous_devices(2, true);
   const Plan plan = plan_with("single", problem.tasks, devices.cluster, CostModel());
   const std::string expected = problem.train(devices, plan, "none");
-  Session session(problem.tasks, devices, plan, CostModel(), "random");
+  Session session(problem.tasks, devices, plan, CostModel(), {"random"});
   double copied = 0;
   int steals = 0;
   for (int attempt = 0; attempt < 20 || (steals == 0 && attempt < 500); ++attempt) {
@@ -139,7 +139,7 @@ TEST(Session, MicroBatchesSumToTheBatch) {
     const Graph& graph = problem.graph();
     DeviceSet devices = make_cpu_devices(2);
     const Plan plan = plan_with("data_parallel", problem.tasks, devices.cluster, CostModel());
-    Session session(problem.tasks, devices, plan, CostModel(), "none");
+    Session session(problem.tasks, devices, plan, CostModel(), {"none"});
     problem.start(session);
 
     std::map<ValueId, reference::Array> sums;  // of gradients, and the parameters before
@@ -177,7 +177,7 @@ TEST(Session, PlannedMemoryIsWhatIsAllocated) {
     DeviceSet devices = asynchronous_devices(2, private_memory);
     Random random(1);
     const Plan plan = random_plan(problem.tasks, devices.cluster, random);
-    Session session(problem.tasks, devices, plan, CostModel(), "cost");
+    Session session(problem.tasks, devices, plan, CostModel(), {"cost"});
     problem.start(session);
     session.run(problem.inputs, {0, kLearningRate, 0});
     const SessionStats stats = session.stats();
@@ -201,7 +201,7 @@ TEST(Session, SteadyStateAllocatesNothing) {
       const Problem problem(training_graph(adam()), 4);
       DeviceSet devices = make_cpu_devices(2, 1, private_memory);
       const Plan plan = plan_with("data_parallel", problem.tasks, devices.cluster, CostModel());
-      Session session(problem.tasks, devices, plan, CostModel(), rule);
+      Session session(problem.tasks, devices, plan, CostModel(), {rule});
       problem.start(session);
       StepTrace trace;
       for (int step = 0; step < 5; ++step) session.run(problem.inputs, {step, kLearningRate, 0}, &trace);
@@ -217,7 +217,7 @@ TEST(Session, ErrorsNameTheTaskOrTheInputAndTheSessionStays) {
   const Graph& graph = problem.graph();
   DeviceSet devices = make_cpu_devices(2);
   const Plan plan = plan_with("data_parallel", problem.tasks, devices.cluster, CostModel());
-  Session session(problem.tasks, devices, plan, CostModel(), "cost");
+  Session session(problem.tasks, devices, plan, CostModel(), {"cost"});
   problem.start(session);
   const ValueId labels = graph.find_value("labels");
   const auto run = [&] { session.run(problem.inputs, {0, kLearningRate, 0}); };
@@ -238,7 +238,7 @@ TEST(Session, ErrorsNameTheTaskOrTheInputAndTheSessionStays) {
   EXPECT_NE(message_of([&] { session.set_value(weight, small); }).find("fc.weight"), std::string::npos);
   EXPECT_NE(message_of([&] { (void)session.value(labels); }).find("labels"), std::string::npos);
   EXPECT_NE(message_of([&] { (void)session.output(weight); }).find("fc.weight"), std::string::npos);
-  EXPECT_NE(message_of([&] { Session(problem.tasks, devices, plan, CostModel(), "often"); }).find("often"),
+  EXPECT_NE(message_of([&] { Session(problem.tasks, devices, plan, CostModel(), {"often"}); }).find("often"),
             std::string::npos);
 }
 
@@ -249,7 +249,7 @@ TEST(Session, DevicesMustBeOfOneKind) {
   devices.devices.push_back(make_cpu_device({1, 2}));
   devices.cluster = Cluster("mixed", {devices.devices[0]->spec(), devices.devices[1]->spec()}, {{"host", 1e9}}, {});
   const Plan plan = plan_with("single", problem.tasks, devices.cluster, CostModel());
-  EXPECT_EQ(message_of([&] { Session(problem.tasks, devices, plan, CostModel(), "none"); }),
+  EXPECT_EQ(message_of([&] { Session(problem.tasks, devices, plan, CostModel(), {"none"}); }),
             "expected devices of one kind, got cpu:1 of kind cpux2 beside cpu:0 of kind cpux1");
 }
 
@@ -257,7 +257,7 @@ TEST(Session, MeasuredTimesReachTheCostModel) {
   const Problem problem(training_graph(adam()), 2);
   DeviceSet devices = make_cpu_devices(1);
   const Plan plan = plan_with("single", problem.tasks, devices.cluster, CostModel());
-  Session session(problem.tasks, devices, plan, CostModel(), "none");
+  Session session(problem.tasks, devices, plan, CostModel(), {"none"});
   problem.start(session);
   CostModel model;
   StepTrace trace;

@@ -70,6 +70,7 @@ TEST(CudaDevice, CopiesOnStreamsAreToldWhenSubmitted) {
   Told submitted;
   Told ended;
   push(static_cast<CudaStream&>(*stream).gpu(), gate.work());
+  push(static_cast<CudaStream&>(*stream).gpu(), [&] { from = 6; });
   stream->begin(*mark);
   machine.device().copy(&to, &from, sizeof to, stream.get(), submitted);
   stream->end(*mark, &ended);
@@ -77,7 +78,7 @@ TEST(CudaDevice, CopiesOnStreamsAreToldWhenSubmitted) {
   EXPECT_EQ(ended.calls(), 0);
   gate.open();
   ended.wait();
-  EXPECT_EQ(to, 5);
+  EXPECT_EQ(to, 6);
 }
 
 TEST(CudaDevice, CopiesThatFailAreTold) {
@@ -134,8 +135,8 @@ TEST(CudaDevice, CompilesForItsGpu) {
   EXPECT_EQ(machine.device().window(), 16);
 }
 
-// A step on three streams of two GPUs and of a part each: a, then b and c beside each other, then d. What it does to
-// `values` depends on the order of all but b and c.
+// A step on three streams of two devices: a, then b and c beside each other, then d. What it does to `values` depends
+// on the order of all but b and c. Two more tasks, which nothing comes before and nothing comes after.
 class Step {
  public:
   explicit Step(DeviceSet& set) {
@@ -150,26 +151,30 @@ class Step {
     for (const auto& stream : streams_) all.push_back(stream.get());
     return all;
   }
-  // `completion` is told when d has ended.
-  void submit(Completion* completion) {
-    task(0, {}, nullptr, [this] { values[0] = 3 * values[3] + 1; });
-    task(1, {0}, nullptr, [this] { values[1] = values[0] ^ (values[0] >> 3); });
-    task(2, {0}, nullptr, [this] { values[2] = values[0] * values[2] + 7; });
-    task(3, {1, 2}, completion, [this] { values[3] = values[1] * 5 + values[2]; });
+  void submit() {
+    task(4, {}, [this] { values[4] = 3 * values[4] + 1; });
+    task(0, {}, [this] { values[0] = 3 * values[3] + 1; });
+    task(1, {0}, [this] { values[1] = values[0] ^ (values[0] >> 3); });
+    task(2, {0}, [this] { values[2] = values[0] * values[2] + 7; });
+    task(3, {1, 2}, [this] { values[3] = values[1] * 5 + values[2]; });
+    task(5, {}, [this] { values[5] = 5 * values[5] + 2; });
+  }
+  void synchronize() {
+    for (int i = 0; i < 3; ++i) gpu(i).synchronize();
   }
   [[nodiscard]] cuda::GpuStream& gpu(int stream) { return static_cast<CudaStream&>(*streams_[stream]).gpu(); }
 
-  std::array<std::uint64_t, 4> values{1, 2, 3, 4};
+  std::array<std::uint64_t, 6> values{1, 2, 3, 4, 5, 6};
 
  private:
-  static constexpr std::array<int, 4> kStreams{0, 1, 2, 0};  // by task
+  static constexpr std::array<int, 6> kStreams{0, 1, 2, 0, 1, 2};  // by task
 
-  void task(int id, const std::vector<int>& after, Completion* completion, std::function<void()> work) {
+  void task(int id, const std::vector<int>& after, std::function<void()> work) {
     Stream& stream = *streams_[kStreams[id]];
     for (const int before : after) stream.wait(*marks_[before]);
     stream.begin(*marks_[id]);
     push(gpu(kStreams[id]), std::move(work));
-    stream.end(*marks_[id], completion);
+    stream.end(*marks_[id], nullptr);
   }
 
   std::vector<int> on_;  // by stream, its device
@@ -184,26 +189,25 @@ TEST_P(CudaRecording, ReplaysWhatWasSubmitted) {
   Step direct(machine.set);
   Step recorded(machine.set);
   Told told;
-  const auto recording = machine.device().record(recorded.streams(), [&] { recorded.submit(nullptr); });
+  const auto recording = machine.device().record(recorded.streams(), [&] { recorded.submit(); });
   ASSERT_NE(recording, nullptr);
-  EXPECT_EQ(recorded.values, (std::array<std::uint64_t, 4>{1, 2, 3, 4}));  // only recorded
+  EXPECT_EQ(recorded.values, (std::array<std::uint64_t, 6>{1, 2, 3, 4, 5, 6}));  // only recorded
   for (int i = 0; i < 20; ++i) {
-    direct.submit(&told);
-    told.wait();
+    direct.submit();
+    direct.synchronize();
     recording->replay(told);
     told.wait();
     EXPECT_EQ(direct.values, recorded.values) << i;
     EXPECT_GE(told.began_seconds_ago(), told.ended_seconds_ago());
   }
-  // Several under way, and work behind them.
-  std::array<Told, 20> each;
-  for (Told& one : each) recording->replay(one);
-  recorded.submit(&told);
-  for (Told& one : each) one.wait();
+  // The streams can be submitted to as before.
+  recording->replay(told);
   told.wait();
-  for (int i = 0; i < 21; ++i) {
-    direct.submit(&told);
-    told.wait();
+  recorded.submit();
+  recorded.synchronize();
+  for (int i = 0; i < 2; ++i) {
+    direct.submit();
+    direct.synchronize();
   }
   EXPECT_EQ(direct.values, recorded.values);
 }
@@ -215,7 +219,7 @@ TEST(CudaRecordings, AReplayTakesNoMemory) {
   Machine machine("cuda:0,1");
   Step step(machine.set);
   Told told;
-  const auto recording = machine.device().record(step.streams(), [&] { step.submit(nullptr); });
+  const auto recording = machine.device().record(step.streams(), [&] { step.submit(); });
   const auto replay = [&] {
     recording->replay(told);
     told.wait();
@@ -243,7 +247,7 @@ TEST(CudaRecordings, ThrowWhatSubmittingThrows) {
     return machine.device().record(step.streams(), submit);
   };
   EXPECT_THROW((void)record([&] {
-                 step.submit(nullptr);
+                 step.submit();
                  throw std::invalid_argument("[test] expected");
                }),
                std::invalid_argument);
@@ -253,11 +257,10 @@ TEST(CudaRecordings, ThrowWhatSubmittingThrows) {
                  (void)step.gpu(0).end_capture();  // behind the recording's back
                }),
                std::runtime_error);
-  Told told;
-  step.submit(&told);
-  told.wait();
-  other.submit(&told);
-  told.wait();
+  for (Step* const each : {&step, &other}) {
+    each->submit();
+    each->synchronize();
+  }
   EXPECT_EQ(step.values, other.values);
 }
 
@@ -276,7 +279,7 @@ TEST(CudaRecordings, TellErrorsAndFaultsOfEachReplay) {
   Told told;
   const auto recording = machine.device().record(step.streams(), [&] {
     static_cast<CudaStream&>(*step.streams()[2]).expect({&fault, &kernel, &label});
-    step.submit(nullptr);
+    step.submit();
   });
   recording->replay(told);
   EXPECT_EQ(told.error(), "");
@@ -288,7 +291,7 @@ TEST(CudaRecordings, TellErrorsAndFaultsOfEachReplay) {
   EXPECT_EQ(told.error(), "");
 
   machine.runtime.fail_at(1, 0);
-  const auto fails = machine.device().record(step.streams(), [&] { step.submit(nullptr); });
+  const auto fails = machine.device().record(step.streams(), [&] { step.submit(); });
   fails->replay(told);
   EXPECT_EQ(told.error(), "CUDA: a kernel failed: told to by the test");
   machine.runtime.lose(0);

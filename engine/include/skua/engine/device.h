@@ -48,7 +48,8 @@ class Completion {
   ~Completion() = default;
 };
 
-// A moment in a stream's work: when what was submitted between begin and end ran. Used again step after step.
+// A moment in a stream's work: when what was submitted between begin and end ran. Used again step after step, when
+// whoever its end was to tell has been told.
 class Mark {
  public:
   virtual ~Mark() = default;
@@ -71,7 +72,7 @@ class Stream {
 class Recording {
  public:
   virtual ~Recording() = default;
-  virtual void replay(Completion& completion) = 0;  // told when all has ended
+  virtual void replay(Completion& completion) = 0;  // told when all has ended; the last one has been
 };
 
 class Program {
@@ -130,8 +131,9 @@ class Device {
   [[nodiscard]] virtual std::unique_ptr<Stream> make_stream() { return nullptr; }
   [[nodiscard]] virtual std::unique_ptr<Mark> make_mark() { return nullptr; }
   [[nodiscard]] virtual int window() const { return 1; }
-  // What `submit` submits to these streams, the first of which is this device's, without running it. Null: this kind of
-  // device cannot. Throws what `submit` throws.
+  // What `submit` submits to these streams, the first of which is this device's, without running it. Throws what
+  // `submit` throws. REQUIRES: can_record().
+  [[nodiscard]] virtual bool can_record() const { return false; }
   [[nodiscard]] virtual std::unique_ptr<Recording> record(std::span<Stream* const> /*streams*/,
                                                           const std::function<void()>& /*submit*/) {
     return nullptr;

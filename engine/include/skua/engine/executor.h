@@ -20,6 +20,9 @@ class Launcher {
   // How many tasks a lane may have under way: more than one where it runs them in the order of their launches. What is
   // launched is no longer there to be stolen.
   [[nodiscard]] virtual int window(LaneId /*lane*/) const { return 1; }
+  // Whether launch() only submits work, on all lanes, to something that keeps the order of dependencies by itself: then
+  // what follows a task is launched as soon as the task has been, and the completion may be told long after.
+  [[nodiscard]] virtual bool only_submits() const { return false; }
 
  protected:
   ~Launcher() = default;

@@ -46,6 +46,7 @@ class ForwardingDevice : public Device {
   [[nodiscard]] std::unique_ptr<Stream> make_stream() override { return device_->make_stream(); }
   [[nodiscard]] std::unique_ptr<Mark> make_mark() override { return device_->make_mark(); }
   [[nodiscard]] int window() const override { return device_->window(); }
+  [[nodiscard]] bool can_record() const override { return device_->can_record(); }
   [[nodiscard]] std::unique_ptr<Recording> record(std::span<Stream* const> streams,
                                                   const std::function<void()>& submit) override {
     return device_->record(streams, submit);

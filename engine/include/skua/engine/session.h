@@ -18,13 +18,23 @@ struct SessionStats {
   std::vector<std::size_t> peak_bytes;  // by memory of the cluster: arena bytes, as planned and as allocated
 };
 
+struct SessionOptions {
+  std::string steal_rule = "none";  // one of steal_rule_names()
+  std::uint64_t seed = 0;           // of thefts
+  // A step that fails leaves parameters and states as they were before it; updates then save what they are about to
+  // change.
+  bool saves_updates = false;
+  // The first step is recorded, and replayed for every step; traces have its seconds alone. For devices with streams,
+  // without thefts and without saves_updates.
+  bool records_step = false;
+};
+
 class Session {
  public:
-  // `task_graph` and `devices` must outlive the session. `plan` must be valid for them (std::invalid_argument).
-  // `model` gives the steal rule its costs; `steal_rule` is one of steal_rule_names(). `saves_updates`: a step that
-  // fails leaves parameters and states as they were before it; updates then save what they are about to change.
+  // `task_graph` and `devices` must outlive the session. `model` gives the steal rule its costs. Throws
+  // std::invalid_argument where `plan` is not valid for graph and devices, and for options that do not go together.
   Session(const TaskGraph& task_graph, DeviceSet& devices, const Plan& plan, const CostModel& model,
-          const std::string& steal_rule, std::uint64_t seed = 0, bool saves_updates = false);
+          const SessionOptions& options = {});
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

@@ -5,12 +5,17 @@
 #include <string>
 
 #include "skua/engine/device.h"
+#include "skua/engine/gpu_list.h"
 
 namespace skua {
 
 // "cpu:N": N devices of one thread; "cpu:NxT": N of T threads; "cpu": one device of one thread per core.
+// Where built with CUDA, "cuda:0": GPU 0; "cuda:0,1": two GPUs; "cuda:0/4": GPU 0 as four devices.
 // Throws std::invalid_argument saying what was expected.
 [[nodiscard]] DeviceSet open_devices(const std::string& spec);
+
+// The GPUs that "cuda:..." names. Any thread.
+[[nodiscard]] GpuList machine_gpus();
 
 // Devices of one's own: names that are `prefix`, or begin with it and a colon, are opened by `open`. Throws
 // std::invalid_argument where the prefix is taken. Any thread.

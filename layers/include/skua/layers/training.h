@@ -40,6 +40,10 @@ struct CompileOptions {
   // large as weights and optimizer state, and 3 to 8 % of a step where updates are large. Without it, that holds until
   // the first update of the step has begun.
   bool recover = false;
+  // Once a plan by measured times is taken up, or at once where the plan is a file's, the devices record a step and
+  // replay it: less to do for the host, but no trace, no measured costs and no new plan from then on. For CUDA devices,
+  // with stealing "none" and without `recover`.
+  bool record_steps = false;
   Constraints constraints =
       {};  // on the plan of training steps; layers by name, or single nodes ("conv1.weight.update")
 };
@@ -112,7 +116,7 @@ struct TrainingReport {
   std::int64_t steals = 0;           // over all steps
   double bytes_copied = 0;           // over all steps
   std::vector<std::string> devices;  // names; the next two are by device
-  std::vector<double> utilization;   // mean busy share of these steps
+  std::vector<double> utilization;   // mean busy share of these steps; 0 where they were replayed
   std::vector<double> peak_bytes;    // of the device's memory; devices in one memory share it
   // Devices that failed in this fit, each with the step and the error: "cpu:1 in step 12: ...". That step ran again on
   // the others, with the same bits; the figures by device are of those that are left.

@@ -50,7 +50,7 @@ class FakeRuntime final : public cuda::Runtime {
   // From now on every call throws DeviceLost, and no work is done.
   void lose(int ordinal);
   // Of the works and copies submitted to it from now on, the one at `index` (0: the next) loses the GPU, or fails
-  // alone: then the next event that is recorded behind it tells.
+  // alone: who synchronizes with what is behind it is told, until somebody has been.
   void lose_at(int ordinal, long index);
   void fail_at(int ordinal, long index);
 

@@ -25,14 +25,14 @@ class FakeGraph final : public cuda::GpuGraph {
     if (stream.capturing()) throw std::runtime_error("CUDA: graph launch failed: the stream is capturing");
     for (Moment*& slot : slots_) slot = &state_->moments.make();
     Moment& begin = state_->moments.make();
-    stream.thread_.push({.kind = Command::Kind::kRecord, .moment = &begin});
+    stream.thread_->push({.kind = Command::Kind::kRecord, .moment = &begin});
     for (std::size_t i = 0; i < threads_.size(); ++i) {
       WorkThread& thread = *threads_[i];
       thread.push({.kind = Command::Kind::kWait, .moment = &begin});
       for (const Capture::Step& step : capture_->chains[i].steps) thread.push(command(step));
       Moment& end = state_->moments.make();
-      thread.push({.kind = Command::Kind::kRecord, .moment = &end, .tells = true});
-      stream.thread_.push({.kind = Command::Kind::kJoin, .moment = &end});
+      thread.push({.kind = Command::Kind::kRecord, .moment = &end});
+      stream.thread_->push({.kind = Command::Kind::kJoin, .moment = &end});
     }
   }
 
@@ -70,7 +70,15 @@ Moment* FakeEvent::moment() const {
 }
 
 FakeStream::FakeStream(std::shared_ptr<FakeState> state, FakeHardware& hardware, const void* gpu)
-    : state_(std::move(state)), hardware_(hardware), gpu_(gpu), thread_(hardware.conditions) {}
+    : state_(std::move(state)),
+      hardware_(hardware),
+      gpu_(gpu),
+      thread_(std::make_unique<WorkThread>(hardware.conditions)) {}
+
+FakeStream::~FakeStream() {
+  const std::scoped_lock lock(state_->left_mutex);
+  state_->left.push_back(std::move(thread_));
+}
 
 void* FakeStream::native() const {
   return const_cast<WorkQueue*>(static_cast<const WorkQueue*>(this));
@@ -89,7 +97,7 @@ void FakeStream::submit_work(Command command) {
   if (hardware_.lose.due()) command = {.kind = Command::Kind::kLose};
   if (hardware_.fail.due()) command = {.kind = Command::Kind::kFail};
   if (!capturing()) {
-    thread_.push(std::move(command));
+    thread_->push(std::move(command));
     return;
   }
   chain().steps.push_back({std::move(command)});
@@ -103,7 +111,7 @@ void FakeStream::record(cuda::Event& event) {
   if (!capturing()) {
     recorded.capture_ = nullptr;
     recorded.moment_ = &state_->moments.make();
-    thread_.push({.kind = Command::Kind::kRecord, .moment = recorded.moment_, .tells = true});
+    thread_->push({.kind = Command::Kind::kRecord, .moment = recorded.moment_});
     return;
   }
   recorded.capture_ = capture_;
@@ -122,7 +130,7 @@ void FakeStream::wait(const cuda::Event& event) {
   }
   if (capturing()) throw std::runtime_error("CUDA: wait failed: the event was recorded before the capture");
   if (awaited.moment_ == nullptr || dropped) return;
-  thread_.push({.kind = Command::Kind::kWait, .moment = awaited.moment_});
+  thread_->push({.kind = Command::Kind::kWait, .moment = awaited.moment_});
 }
 
 // A dropped wait still joins the capture, and counts as joined at its end.
@@ -144,10 +152,10 @@ void FakeStream::synchronize() {
   hardware_.check();
   if (capturing()) throw std::runtime_error("CUDA: synchronize failed: the stream is capturing");
   Moment& moment = state_->moments.make();
-  thread_.push({.kind = Command::Kind::kRecord, .moment = &moment, .tells = true});
+  thread_->push({.kind = Command::Kind::kRecord, .moment = &moment});
   moment.wait();
   hardware_.check();
-  if (!moment.failure().empty()) throw std::runtime_error(moment.failure());
+  moment.tell();
 }
 
 void FakeStream::begin_capture() {

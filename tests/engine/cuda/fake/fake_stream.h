@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,10 @@ struct FakeState {
   std::atomic<std::size_t> live_host_bytes{0};
   Countdown drop_waits;
   Moments moments;
+
+  // Of streams that are no more: as in CUDA, their work goes on.
+  std::mutex left_mutex;
+  std::vector<std::unique_ptr<WorkThread>> left;
 };
 
 // What was pushed between begin_capture and end_capture: for each stream a chain of commands, whose moments are slots
@@ -84,6 +89,9 @@ class FakeEvent final : public cuda::Event {
 class FakeStream final : public cuda::GpuStream, public WorkQueue {
  public:
   FakeStream(std::shared_ptr<FakeState> state, FakeHardware& hardware, const void* gpu);
+  ~FakeStream() override;
+  FakeStream(const FakeStream&) = delete;
+  FakeStream& operator=(const FakeStream&) = delete;
 
   void push(std::function<void()> work) override;
   [[nodiscard]] void* native() const override;
@@ -106,7 +114,7 @@ class FakeStream final : public cuda::GpuStream, public WorkQueue {
   const void* const gpu_;
   std::shared_ptr<Capture> capture_;
   std::size_t chain_ = 0;
-  WorkThread thread_;
+  std::unique_ptr<WorkThread> thread_;
 };
 
 }  // namespace skua::fake

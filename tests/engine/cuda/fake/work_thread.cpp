@@ -7,6 +7,7 @@
 #include <climits>
 #include <cstring>
 #include <exception>
+#include <stdexcept>
 #include <utility>
 
 namespace skua::fake {
@@ -21,14 +22,24 @@ void wake_all(std::atomic<std::uint32_t>& word) {
   syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
+Failure new_failure(const std::string& what) {
+  return {what, Failure::count.fetch_add(1, std::memory_order_relaxed) + 1};
+}
+
 }  // namespace
 
-void Moment::reach(const std::string& failure) {
+void Moment::reach(const Failure& failure) {
   failure_ = failure;
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   nanoseconds_.store(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count(), std::memory_order_relaxed);
   reached_.store(1, std::memory_order_release);
   wake_all(reached_);
+}
+
+void Moment::tell() const {
+  if (failure_.what.empty()) return;
+  Failure::told.store(failure_.number, std::memory_order_relaxed);
+  throw std::runtime_error(failure_.what);
 }
 
 void Moment::wait() const {
@@ -83,15 +94,15 @@ void WorkThread::serve() {
 void WorkThread::run(Command& command) {
   switch (command.kind) {
     case Command::Kind::kRecord:
+      if (failure_.number <= Failure::told.load(std::memory_order_relaxed)) failure_ = {};
       command.moment->reach(failure_);
-      if (command.tells) failure_.clear();
       break;
     case Command::Kind::kWait:
       command.moment->wait();
       break;
     case Command::Kind::kJoin:
       command.moment->wait();
-      if (failure_.empty()) failure_ = command.moment->failure();
+      if (failure_.what.empty()) failure_ = command.moment->failure();
       break;
     default:
       run_work(command);
@@ -108,9 +119,9 @@ void WorkThread::run_work(Command& command) {
     if (command.kind == Command::Kind::kSharedWork) (*command.shared_work)();
     if (command.kind == Command::Kind::kCopy) std::memcpy(command.to, command.from, command.bytes);
     if (command.kind == Command::Kind::kLose) conditions_.lost.store(true, std::memory_order_relaxed);
-    if (command.kind == Command::Kind::kFail) failure_ = "CUDA: a kernel failed: told to by the test";
+    if (command.kind == Command::Kind::kFail) failure_ = new_failure("CUDA: a kernel failed: told to by the test");
   } catch (const std::exception& error) {
-    failure_ = error.what();
+    failure_ = new_failure(error.what());
   }
 }
 

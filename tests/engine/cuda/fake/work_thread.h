@@ -26,24 +26,34 @@ struct FromMalloc {
   static void operator delete(void* data) noexcept { std::free(data); }
 };
 
+// What went wrong in a thread's work: every moment behind it has it, until one of them is told to the host.
+struct Failure {
+  std::string what;  // empty: none
+  std::uint32_t number = 0;
+
+  static inline std::atomic<std::uint32_t> count{0};
+  static inline std::atomic<std::uint32_t> told{0};  // the number of the last that was
+};
+
 // A place in the work of a thread. Reached once; waited for by any thread.
 class Moment : public FromMalloc<Moment> {
  public:
-  void reach(const std::string& failure);
+  void reach(const Failure& failure);
   void wait() const;
   [[nodiscard]] bool reached() const { return reached_.load(std::memory_order_relaxed) != 0; }
   // REQUIRES: reached. Orders nothing.
   [[nodiscard]] double seconds() const {
     return 1e-9 * static_cast<double>(nanoseconds_.load(std::memory_order_relaxed));
   }
-  // Of the work before it; empty: none. REQUIRES: waited for.
-  [[nodiscard]] const std::string& failure() const { return failure_; }
+  // Throws what went wrong before it, once for all moments behind that. REQUIRES: waited for.
+  void tell() const;
+  [[nodiscard]] const Failure& failure() const { return failure_; }
 
  private:
   friend class Moments;
   mutable std::atomic<std::uint32_t> reached_{0};
   std::atomic<std::int64_t> nanoseconds_{0};
-  std::string failure_;
+  Failure failure_;
   Moment* next_ = nullptr;
 };
 
@@ -75,7 +85,6 @@ struct Command {
   const void* from = nullptr;
   std::size_t bytes = 0;
   Moment* moment = nullptr;
-  bool tells = false;  // kRecord: what failed before it is told by it, and by no later one
 };
 
 class WorkThread {
@@ -104,7 +113,7 @@ class WorkThread {
   Node* done_;                            // the worker's
   std::atomic<std::uint32_t> pushed_{0};  // wakes, orders nothing
   std::uint32_t popped_ = 0;
-  std::string failure_;
+  Failure failure_;
   std::thread thread_;
 };
 
