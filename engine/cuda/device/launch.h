@@ -6,9 +6,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <stdexcept>
-#include <string>
 
+#include "check.h"
 #include "lanes.h"
 #include "runtime.h"
 
@@ -68,12 +67,6 @@ __global__ void __launch_bounds__(1024) run_rows(std::int64_t rows, Body body) {
   for (std::int64_t row = blockIdx.x; row < rows; row += gridDim.x) body(row, Block());
 }
 
-inline void check() {
-  const cudaError_t error = cudaGetLastError();
-  if (error == cudaSuccess) return;
-  throw std::runtime_error(std::string("CUDA: could not launch a kernel: ") + cudaGetErrorString(error));
-}
-
 }  // namespace launching
 
 // Submits body(i) for i in [0, count), one thread each. No call may depend on another.
@@ -83,7 +76,7 @@ void for_each(GpuStream& stream, std::int64_t count, Body body) {
   const std::int64_t blocks = (count + launching::kThreads - 1) / launching::kThreads;
   launching::run_each<<<static_cast<unsigned int>(std::min(blocks, launching::kMostBlocks)), launching::kThreads, 0,
                         static_cast<cudaStream_t>(stream.native())>>>(count, body);
-  launching::check();
+  check(cudaGetLastError(), "kernel launch");
 }
 
 // Submits body(row, block) for rows in [0, rows), of about `length` elements each, many threads a row.
@@ -93,7 +86,7 @@ void for_each_row(GpuStream& stream, std::int64_t rows, std::int64_t length, Bod
   const int lanes = lanes_for(length);
   launching::run_rows<<<static_cast<unsigned int>(std::min(rows, launching::kMostBlocks)), lanes, lanes * kLargestSum,
                         static_cast<cudaStream_t>(stream.native())>>>(rows, body);
-  launching::check();
+  check(cudaGetLastError(), "kernel launch");
 }
 
 }  // namespace skua::cuda

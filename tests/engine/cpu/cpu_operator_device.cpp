@@ -3,7 +3,7 @@
 
 namespace skua::test {
 
-std::unique_ptr<Device> make_test_device(int threads) {
+std::shared_ptr<Device> make_test_device(int threads) {
   return make_cpu_device({0, threads});
 }
 

@@ -353,11 +353,14 @@ TEST(Operators, CategoricalCrossEntropyItsBackwardAndTopK) {
     const ValueId dx =
         p.node({op.type + "_backward", op.attributes}, {loss.at(1), targets, p.input("dloss", Shape{})}, "dx");
     const std::int64_t k = between(p.random, 1, shape[1]);
-    const ValueId count = p.node({"count_top_k", {{"k", k}}}, {logits, p.labels(shape[0], shape[1])}, "count");
+    const ValueId labels = p.labels(shape[0], shape[1]);
+    const ValueId count = p.node({"count_top_k", {{"k", k}}}, {logits, labels}, "count");
+    const ValueId correct = p.node({"count_correct", {}}, {logits, labels}, "correct");
     p.expect({{loss.at(0), p.rounded(loss.at(0), 8)},
               {loss.at(1), p.rounded(loss.at(1), 30, 1e-6)},
               {dx, p.rounded(dx, 30, static_cast<double>(shape[1]))},
-              {count, p.rounded(count, 0)}});
+              {count, p.rounded(count, 0)},
+              {correct, p.rounded(correct, 0)}});
   });
 }
 

@@ -137,6 +137,27 @@ TEST(SpecialValues, LargeLogitsGiveFiniteLosses) {
   EXPECT_FLOAT_EQ(runner.get(loss).floats()[0], std::log(3.0F));
 }
 
+// Nothing is larger than a NaN in front, and a NaN behind is not larger than anything.
+TEST(SpecialValues, NaNsAreNotTheLargestLogitButInFront) {
+  Graph graph;
+  const ValueId logits = graph.add_input("logits", {{4, 3}});
+  const ValueId labels = graph.add_input("labels", {{4}, DType::kInt32});
+  const ValueId count = graph.add_node({"count_correct", {}}, {logits, labels}, "count").at(0);
+  const auto device = make_test_device();
+  Runner runner(*device, graph);
+  const auto nan = static_cast<double>(kNaN);
+  const auto least = -static_cast<double>(kInfinity);
+  runner.set(logits, reference::to_tensor({nan, 1, 2, 1, nan, 2, 1, 0, nan, least, nan, least}, {{4, 3}}));
+  const auto correct = [&](const Array& numbers) {
+    runner.set(labels, reference::to_tensor(numbers, {{4}, DType::kInt32}));
+    runner.run();
+    return runner.get(count).floats()[0];
+  };
+  EXPECT_EQ(correct({0, 2, 0, 0}), 4);
+  EXPECT_EQ(correct({1, 1, 2, 1}), 0);
+  EXPECT_EQ(correct({2, 0, 1, 2}), 0);
+}
+
 // The message of the error when the labels of two rows and three classes are these.
 std::string label_error(const std::string& type, const Array& numbers) {
   Graph graph;

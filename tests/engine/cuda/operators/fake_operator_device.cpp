@@ -5,7 +5,7 @@
 
 namespace skua::test {
 
-std::unique_ptr<Device> make_test_device(int /*threads*/) {
+std::shared_ptr<Device> make_test_device(int /*threads*/) {
   static fake::FakeRuntime runtime({.make_libraries = fake::make_fake_libraries});
   std::string warning;
   return cuda::make_device(std::move(runtime.open(0, 1, warning).at(0)), {.name = "cuda:0", .memory = MemoryId(1)});
