@@ -16,7 +16,8 @@ namespace skua {
 void Model::Impl::compile(CompileOptions options) {
   require_no_training("compile");
   check_options(options, *blueprint_);
-  DeviceSet devices = open_devices(options.devices);
+  std::string warning;
+  DeviceSet devices = open_devices(options.devices, &warning);
   devices.cluster = with_limits(devices.cluster, options.constraints);
   CostModel costs;
   if (!options.profile_file.empty() && std::filesystem::exists(options.profile_file)) {
@@ -25,6 +26,7 @@ void Model::Impl::compile(CompileOptions options) {
   trainer_.reset();  // before their devices
   last_trainer_.reset();
   devices_ = std::move(devices);
+  device_warning_ = std::move(warning);
   first_costs_ = costs;
   costs_ = std::move(costs);
   options_ = std::move(options);
@@ -37,6 +39,7 @@ void Model::Impl::compile(CompileOptions options) {
     state_.weights[value.name] = model.parameters[i].initializer(value.type.shape, random);
   }
   report_ = TrainingReport();
+  report_.device_warning = device_warning_;
   ahead_ = false;
   resumed_ = false;
   compiled_ = true;
