@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """What tests/gpu/check compares and sums up: compare.py curves|replays FOLDER, compare.py summary FOLDER."""
+import contextlib
 import csv
+import io
 import json
 import pathlib
 import re
@@ -21,7 +23,7 @@ def curves(folder):
         wrong += not others
         for path in sorted(others):
             loss = loss_of(path)
-            difference = abs(loss - expected) / abs(expected)
+            difference = abs(loss - expected) / abs(expected)  # nan where a training did not end
             verdict = "equal enough" if difference <= TOLERANCE[int(steps)] else "TOO FAR"
             wrong += verdict == "TOO FAR"
             device = re.sub(r"^curve-.*-(cuda.*)-\d+$", r"\1", path.stem)
@@ -31,7 +33,7 @@ def curves(folder):
 
 def loss_of(path):
     with open(path, newline="", encoding="utf-8") as file:
-        return float(next(csv.DictReader(file))["loss"])
+        return float(next(csv.DictReader(file), {"loss": "nan"})["loss"])
 
 
 def replays(folder):
@@ -62,9 +64,11 @@ def summary(folder):
     (folder / "summary.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     lines = ["# Check on a GPU", "", "| part | verdict | seconds |", "|---|---|---|"]
     lines += [f"| {name} | {verdict} | {seconds} |" for name, verdict, seconds in parts]
-    for name in ("curves", "replays"):
-        if (folder / f"{name}.log").exists():
-            lines += ["", f"## {name}", "", "```", (folder / f"{name}.log").read_text(encoding="utf-8").strip(), "```"]
+    for compare in (curves, replays):  # again, for what has ended where the part ran past its time
+        text = io.StringIO()
+        with contextlib.redirect_stdout(text):
+            compare(folder / "runs")
+        lines += ["", f"## {compare.__name__}", "", "```", text.getvalue().strip(), "```"]
     lines += ["", "## Step times", "", "| model | side | batch | median step (ms) |", "|---|---|---|---|"]
     lines += [f"| {row['model']} | {row['side']} | {row.get('batch', '')} | "
               f"{row.get('median_step_ms', row.get('error', ''))} |" for row in times]
