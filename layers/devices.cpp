@@ -39,7 +39,7 @@ void register_devices(const std::string& prefix, Opener open) {
   }
 }
 
-DeviceSet open_devices(const std::string& spec) {
+DeviceSet open_devices(const std::string& spec, [[maybe_unused]] std::string* warning) {
   Opener registered;
   {
     const std::scoped_lock lock(openers().mutex);
@@ -51,7 +51,7 @@ DeviceSet open_devices(const std::string& spec) {
   if (const auto cpu = parse_cpu_spec(spec)) return make_cpu_devices(cpu->devices, cpu->threads);
   if (spec.starts_with("cuda")) {
 #ifdef SKUA_HAS_CUDA
-    return open_cuda_devices(spec);
+    return open_cuda_devices(spec, warning);
 #else
     throw std::invalid_argument(
         fmt::format("[devices] expected cpu, cpu:N or cpu:NxT: this build has no CUDA devices, got '{}'", spec));

@@ -125,6 +125,7 @@ void Model::Impl::begin_training(const Model& self, const Dataset& data, const F
   last_trainer_ = rest == 0 ? nullptr : make_trainer(rest, micro_batches_within(rest, micro_batches), waiting, 0);
   trainer_ = std::move(trainer);
   report_ = TrainingReport();
+  report_.device_warning = device_warning_;
   train_seconds_ = 0;
   lost_devices_.clear();
   const std::int64_t batches = batches_of(data, options);
@@ -222,6 +223,7 @@ void Model::Impl::end_epoch(Model& self, const FitOptions& options, const std::v
                             EpochLogs& logs) {
   train_seconds_ += logs.seconds;
   report_ = trainer_->report();
+  report_.device_warning = device_warning_;
   if (last_trainer_ != nullptr) report_.steps += last_trainer_->report().steps;
   report_.final_loss = final_loss_;
   report_.seconds = train_seconds_;

@@ -16,7 +16,8 @@ namespace skua {
 void Model::Impl::compile(CompileOptions options) {
   require_no_training("compile");
   check_options(options, *blueprint_);
-  DeviceSet devices = open_devices(options.devices);
+  std::string warning;
+  DeviceSet devices = open_devices(options.devices, &warning);
   if (options.record_steps && !devices.devices.front()->can_record()) {
     throw std::invalid_argument(
         fmt::format("[record steps] expected devices that can record a step, got {}", options.devices));
@@ -29,6 +30,7 @@ void Model::Impl::compile(CompileOptions options) {
   trainer_.reset();  // before their devices
   last_trainer_.reset();
   devices_ = std::move(devices);
+  device_warning_ = std::move(warning);
   first_costs_ = costs;
   costs_ = std::move(costs);
   options_ = std::move(options);
@@ -41,6 +43,7 @@ void Model::Impl::compile(CompileOptions options) {
     state_.weights[value.name] = model.parameters[i].initializer(value.type.shape, random);
   }
   report_ = TrainingReport();
+  report_.device_warning = device_warning_;
   ahead_ = false;
   resumed_ = false;
   compiled_ = true;

@@ -55,6 +55,7 @@ class Model::Impl {
   bool training_ = false;  // a fit is under way
   bool ahead_ = false;     // the trainer's weights and states are newer than those in state_
   DeviceSet devices_;
+  std::string device_warning_;
   CostModel first_costs_;  // as compile found them
   CostModel costs_;        // with what was measured since
   TrainingState state_;

@@ -118,6 +118,7 @@ nlohmann::json to_json(const Run& run) {
           {"lower_bound_ms", report.lower_bound_seconds * 1e3},
           {"plans_made", report.plans_made},
           {"lost_devices", report.lost_devices},
+          {"device_warning", report.device_warning},
           {"steals", report.steals},
           {"bytes_copied", report.bytes_copied},
           {"peak_bytes", by_device(report, report.peak_bytes)},
@@ -215,6 +216,9 @@ void train(Options options, const CLI::App& command) {
   compile.profile_file = options.profile;
   compile.constraints = options.constraints.value_or(Constraints());
   model.compile(compile);
+  if (const std::string& warning = model.report().device_warning; !warning.empty()) {
+    fmt::print(stderr, "warning: {}\n", warning);
+  }
   if (options.resume) model.load_checkpoint(options.checkpoint);
   const models::Data made = recipe.data(options.data);
   const DatasetPair& data = made.pair;
@@ -266,7 +270,10 @@ void add_train_command(CLI::App& program) {
   const auto options = std::make_shared<Options>();
   add_model_argument(command, options->model);
   command.add_option("--data", options->data, "Folder with the model's data; without it, data that Skua makes");
-  command.add_option("--devices", options->devices, "cpu, cpu:N or cpu:NxT (N devices of T threads)")
+  command
+      .add_option("--devices", options->devices,
+                  "cpu, cpu:N or cpu:NxT (N devices of T threads); where built with CUDA, cuda:0, cuda:0,1 or cuda:0/4 "
+                  "(GPU 0 as 4 devices)")
       ->capture_default_str();
   add_policy_options(command, options->policy, options->plan_seconds);
   add_stealing_option(command, options->stealing);

@@ -34,6 +34,38 @@ TEST(Command, ListsDevicesAndPolicies) {
   EXPECT_NE(skua("devices").out.find("h100x8-nvlink"), std::string::npos);
 }
 
+// Holds for builds with and without CUDA, and whatever words a driver has.
+TEST(Command, SaysWhatGpusThereAre) {
+  const nlohmann::json cuda = skua("devices --json").json().at("cuda");
+  const bool built = cuda.at("built");
+  EXPECT_EQ(built, !cuda.at("versions").get<std::string>().empty());
+  if (built) {
+    EXPECT_EQ(cuda.at("versions").get<std::string>().rfind("CUDA ", 0), 0U) << cuda;
+  }
+  EXPECT_EQ(cuda.at("gpus").empty(), !cuda.at("why_none").get<std::string>().empty()) << cuda;
+  const std::string out = skua("devices").out;
+  if (!cuda.at("gpus").empty()) {
+    const auto& gpu = cuda.at("gpus")[0];
+    EXPECT_EQ(gpu.at("name"), "cuda:0");
+    EXPECT_GT(gpu.at("memory_bytes"), 0);
+    EXPECT_GT(gpu.at("multiprocessors"), 0);
+    EXPECT_NE(out.find(gpu.at("kind")), std::string::npos) << out;
+    GTEST_SKIP() << "there is a GPU";
+  }
+  EXPECT_NE(out.find("No GPU: " + cuda.at("why_none").get<std::string>()), std::string::npos) << out;
+  if (!built) {
+    EXPECT_NE(cuda.at("why_none").get<std::string>().find("no CUDA devices"), std::string::npos) << cuda;
+  }
+  expect_refused("train mnist_cnn --steps 1 --devices cuda:0", {"[devices]", cuda.at("why_none")});
+  expect_refused("train mnist_cnn --steps 1 --devices cuda:0/4", {"[devices]", cuda.at("why_none")});
+}
+
+TEST(Command, BadNamesOfGpusAreRefused) {
+  for (const char* name : {"cuda:", "cuda:x", "cuda:0/", "cuda:0/0", "cuda:-1", "cudas"}) {
+    expect_refused(std::string("train mnist_cnn --steps 1 --devices ") + name, {"[devices]", name});
+  }
+}
+
 TEST(Plan, JsonIsSimulatedAndAboveTheLowerBound) {
   for (const char* cluster : {"cpu:2", "a100x4-pcie"}) {
     for (const char* policy : {"single", "data_parallel", "heft", "auto"}) {

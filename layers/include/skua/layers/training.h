@@ -115,6 +115,7 @@ struct TrainingReport {
   double final_loss = 0;             // mean of the last batch
   std::int64_t steals = 0;           // over all steps
   double bytes_copied = 0;           // over all steps
+  std::string device_warning;        // what the devices lack, since compile; mostly nothing
   std::vector<std::string> devices;  // names; the next two are by device
   std::vector<double> utilization;   // mean busy share of these steps; 0 where they were replayed
   std::vector<double> peak_bytes;    // of the device's memory; devices in one memory share it
