@@ -43,7 +43,7 @@ void allow_threads(std::size_t threads) {
   try {
     std::rethrow_exception(error);
   } catch (const DeviceLost& e) {
-    throw DeviceLost(fmt::format("{}: {}", name, e.what()), device);
+    throw DeviceLost(fmt::format("{}: {}", name, e.what()), e.device().valid() ? e.device() : device);
   } catch (const std::invalid_argument& e) {
     throw std::invalid_argument(fmt::format("{}: {}", name, e.what()));
   } catch (const std::exception& e) {

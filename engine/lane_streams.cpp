@@ -49,9 +49,13 @@ std::unique_ptr<LaneStreams> LaneStreams::make(const Schedule& schedule, DeviceS
 }
 
 LaneStreams::LaneStreams(const Schedule& schedule, DeviceSet& devices)
-    : schedule_(schedule), devices_(devices), marks_(schedule.task_count()), predecessors_(schedule.task_count()) {
+    : schedule_(schedule),
+      devices_(devices),
+      marks_(schedule.task_count()),
+      moved_(schedule.task_count()),
+      predecessors_(schedule.task_count()) {
   for (const Lane& lane : schedule.lanes()) {
-    streams_.push_back(devices.devices[lane.device.index()]->make_stream());
+    (void)add_stream(lane.device);
     if (streams_.back() == nullptr) return;
   }
   for (std::size_t i = 0; i < schedule.task_count(); ++i) {
@@ -62,6 +66,17 @@ LaneStreams::LaneStreams(const Schedule& schedule, DeviceSet& devices)
   }
 }
 
+LaneId LaneStreams::add_stream(DeviceId device) {
+  streams_.push_back(devices_.devices[device.index()]->make_stream());
+  devices_of_.push_back(device);
+  return LaneId(static_cast<std::int64_t>(streams_.size()) - 1);
+}
+
+void LaneStreams::wait_for(StepTaskId task, LaneId stream) {
+  const TaskMarks& before = marks_[task.index()];
+  if (before.lane != stream) streams_[stream.index()]->wait(*before.mark);
+}
+
 Mark& LaneStreams::mark_on(TaskMarks& marks, DeviceId planned, DeviceId device) {
   if (device == planned) return *marks.planned;
   if (marks.thief != device) marks.stolen = devices_.devices[device.index()]->make_mark();
@@ -70,11 +85,8 @@ Mark& LaneStreams::mark_on(TaskMarks& marks, DeviceId planned, DeviceId device) 
 }
 
 Mark& LaneStreams::enter(StepTaskId task, LaneId lane) {
-  for (const StepTaskId id : predecessors_[task.index()]) {
-    const TaskMarks& before = marks_[id.index()];
-    if (before.lane != lane) stream(lane).wait(*before.mark);
-  }
-  const auto device_of = [&](LaneId id) { return schedule_.lanes()[id.index()].device; };
+  for (const StepTaskId id : predecessors_[task.index()]) wait_for(id, lane);
+  const auto device_of = [&](LaneId id) { return devices_of_[id.index()]; };
   TaskMarks& marks = marks_[task.index()];
   marks.mark = &mark_on(marks, device_of(schedule_.task(task).lane), device_of(lane));
   marks.lane = lane;
@@ -82,6 +94,13 @@ Mark& LaneStreams::enter(StepTaskId task, LaneId lane) {
 }
 
 void LaneStreams::submit(StepTaskId task, LaneId lane, const Submit& submit, Completion& completion) {
+  const LaneId moved = moved_[task.index()];
+  if (!moved.valid()) return submit_on(task, lane, submit, completion);
+  const std::scoped_lock lock(moving_);
+  submit_on(task, moved, submit, completion);
+}
+
+void LaneStreams::submit_on(StepTaskId task, LaneId lane, const Submit& submit, Completion& completion) {
   Mark& mark = enter(task, lane);
   Stream& on = stream(lane);
   on.begin(mark);
@@ -112,7 +131,8 @@ std::unique_ptr<Recording> LaneStreams::record(const StepTrace& predicted, const
 }
 
 void LaneStreams::submit_recorded(StepTaskId task, const Submit& submit) {
-  const LaneId lane = schedule_.task(task).lane;
+  const LaneId moved = moved_[task.index()];
+  const LaneId lane = moved.valid() ? moved : schedule_.task(task).lane;
   Mark& mark = enter(task, lane);
   Submitted submitted;
   submit(task, lane, submitted);

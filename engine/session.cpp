@@ -1,6 +1,7 @@
 #include "skua/engine/session.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "arena.h"
+#include "collective_sums.h"
 #include "errand.h"
 #include "lane_streams.h"
 #include "step_clock.h"
@@ -57,11 +59,15 @@ class Session::Impl final : private Launcher {
         costs_(task_graph, devices.cluster, model),
         steal_rule_(make_steal_rule(options.steal_rule)) {
     for (const auto& device : devices_.devices) programs_.push_back(device->compile(graph_));
+    check_collectives(options.collectives, options.steal_rule);
     lay_out_memory();
+    std::vector<SumBucket> buckets;
+    if (options_.collectives == "nccl") buckets = plan_collectives(schedule_, predicted_);
     bind_pointers();
     streams_ = LaneStreams::make(schedule_, devices_);
     if (streams_ != nullptr) stage_inputs();
     check_options();
+    if (options_.collectives == "nccl") sum_by_collectives(buckets);
     begun_.resize(task_graph_.task_count());
     executor_ = std::make_unique<Executor>(schedule_, costs_, steal_rule_.get(), options.seed);
     for (std::size_t i = 0; i < devices_.devices.size(); ++i) {
@@ -169,6 +175,15 @@ class Session::Impl final : private Launcher {
     if (steal_rule_ != nullptr || options_.saves_updates) {
       throw std::invalid_argument("[session] expected no thefts and no saved updates where steps are recorded");
     }
+  }
+
+  void sum_by_collectives(const std::vector<SumBucket>& buckets) {
+    if (streams_ == nullptr) {
+      throw std::invalid_argument(
+          fmt::format("[collectives] expected devices with NCCL, got {}", devices_.cluster.name()));
+    }
+    sums_ = std::make_unique<CollectiveSums>(schedule_, devices_, buckets, *streams_,
+                                             [this](DatumId datum, MemoryId memory) { return address(datum, memory); });
   }
 
   // Devices with streams copy from memory that stays where it is, into which each batch is copied first.
@@ -386,12 +401,31 @@ class Session::Impl final : private Launcher {
   DeviceId lost_;
   StepTrace trace_;                       // where the caller wants none
   std::unique_ptr<LaneStreams> streams_;  // null: the devices have none
+  std::unique_ptr<CollectiveSums> sums_;  // null: all are trees
   const LaneStreams::Submit starter_ = [this](StepTaskId id, LaneId lane, Completion& completion) {
+    if (sums_ != nullptr && sums_->has(id)) return sums_->start(id, completion);
     start(id, lane, &streams_->stream(lane), completion);
   };
   std::unique_ptr<Recording> recording_;
   std::unique_ptr<Executor> executor_;
 };
+
+const std::vector<std::string>& collectives_names() {
+  static const std::vector<std::string> kNames{"fixed_tree", "nccl"};
+  return kNames;
+}
+
+void check_collectives(const std::string& collectives, const std::string& steal_rule) {
+  const std::vector<std::string>& names = collectives_names();
+  if (std::find(names.begin(), names.end(), collectives) == names.end()) {
+    throw std::invalid_argument(
+        fmt::format("[collectives] expected one of {}, got {}", fmt::join(names, ", "), collectives));
+  }
+  if (collectives == "nccl" && steal_rule != "none") {
+    throw std::invalid_argument(
+        fmt::format("[collectives] expected stealing none with nccl, got stealing {}", steal_rule));
+  }
+}
 
 Session::Session(const TaskGraph& task_graph, DeviceSet& devices, const Plan& plan, const CostModel& model,
                  const SessionOptions& options)

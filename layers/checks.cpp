@@ -22,6 +22,7 @@ void check_options(const CompileOptions& options, const Blueprint& blueprint) {
   (void)blueprint.training_graph(1, 1, options);  // a model without layers, a loss or an update that does not fit
   (void)make_policy(options.policy, {options.plan_file, options.plan_seconds});
   (void)make_steal_rule(options.stealing);
+  check_collectives(options.collectives, options.stealing);
   if (options.micro_batches < 0) {
     throw std::invalid_argument(
         fmt::format("[micro-batches] expected 1 or more, or 0 for automatic, got {}", options.micro_batches));

@@ -26,9 +26,9 @@ Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& opti
 }
 
 void Trainer::make_session(bool is_new_plan) {
-  session_ =
-      std::make_unique<Session>(tasks_, devices_, plan_, costs_,
-                                SessionOptions{options_.stealing, options_.seed, options_.recover, records_steps()});
+  session_ = std::make_unique<Session>(
+      tasks_, devices_, plan_, costs_,
+      SessionOptions{options_.stealing, options_.seed, options_.recover, records_steps(), options_.collectives});
   predict();
   adaptation_.begin(session_->schedule(), plan_.predicted_seconds, is_new_plan);
   ++plans_made_;

@@ -4,8 +4,9 @@
 #include <nccl.h>
 
 #include <cstdlib>
-#include <map>
 #include <stdexcept>
+
+#include "ranks.h"
 
 namespace skua::cuda {
 namespace {
@@ -13,21 +14,6 @@ namespace {
 void check(ncclResult_t status, const char* what) {
   if (status == ncclSuccess) return;
   throw std::runtime_error(fmt::format("NCCL: {}: {}", what, ncclGetErrorString(status)));
-}
-
-std::vector<int> distinct_ordinals(const std::vector<const Gpu*>& gpus) {
-  std::vector<int> ordinals;
-  std::map<int, std::size_t> rank_of;
-  for (const Gpu* gpu : gpus) {
-    const int ordinal = gpu->info().ordinal;
-    const auto [first, is_new] = rank_of.emplace(ordinal, ordinals.size());
-    if (!is_new) {
-      throw std::invalid_argument(fmt::format("[nccl] expected one rank a GPU, got ranks {} and {} on GPU {}",
-                                              first->second, ordinals.size(), ordinal));
-    }
-    ordinals.push_back(ordinal);
-  }
-  return ordinals;
 }
 
 // One algorithm for every size, or sums would depend on which one NCCL takes. A user's own choice stays.

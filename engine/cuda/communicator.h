@@ -9,9 +9,9 @@
 
 namespace skua::cuda {
 
-// A rank for each GPU of a group. One thread issues: between begin and end each rank's call once, in any order; nothing
-// is submitted before end, which waits for none of it. Sums are float32, and have the same bits in every run: around a
-// ring of fixed order. Throws std::runtime_error "NCCL: what failed: why".
+// A rank for each GPU of a group. One thread issues: between begin and end each rank's calls, those of one rank in the
+// order of the others'; nothing is submitted before end, which waits for none of it. Sums are float32, and have the
+// same bits in every run: around a ring of fixed order. Throws std::runtime_error "NCCL: what failed: why".
 class Communicator {
  public:
   virtual ~Communicator() = default;

@@ -4,7 +4,7 @@
 
 namespace skua::cuda {
 
-CudaStream::CudaStream(Gpu& gpu) : stream_(gpu.make_stream()), fork_mark_(gpu), watcher_(gpu, *stream_) {}
+CudaStream::CudaStream(Gpu& gpu) : owner_(gpu), stream_(gpu.make_stream()), fork_mark_(gpu), watcher_(gpu, *stream_) {}
 
 CudaStream::~CudaStream() {
   try {

@@ -22,6 +22,7 @@ class CudaStream final : public Stream {
   void wait(const Mark& mark) override;
 
   [[nodiscard]] GpuStream& gpu() { return *stream_; }
+  [[nodiscard]] const Gpu& owner() const { return owner_; }
   [[nodiscard]] CudaMark& fork_mark() { return fork_mark_; }  // for who has other streams wait for this one now
   // Belongs to what the next end() with a completion ends.
   void expect(const Check& check) { checks_.push_back(check); }
@@ -31,6 +32,7 @@ class CudaStream final : public Stream {
   void end_replay(Mark& mark, Completion& completion, std::span<const Check> checks);
 
  private:
+  const Gpu& owner_;
   const std::unique_ptr<GpuStream> stream_;
   CudaMark fork_mark_;
   std::vector<Check> checks_;

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "collectives.h"
 #include "cuda_stream.h"
 #include "program.h"
 #include "recording.h"
@@ -94,6 +95,9 @@ class CudaDevice final : public Device {
   [[nodiscard]] std::unique_ptr<Recording> record(std::span<Stream* const> streams,
                                                   const std::function<void()>& submit) override {
     return cuda::record(*gpu_, streams, submit);
+  }
+  [[nodiscard]] std::unique_ptr<Collectives> make_collectives(std::span<Stream* const> streams) override {
+    return cuda::make_collectives(streams);
   }
 
   [[nodiscard]] std::unique_ptr<Program> compile(const Graph& graph) override {

@@ -33,6 +33,7 @@ struct Options {
   bool resume = false;
   bool recover = false;
   bool record_steps = false;
+  std::string collectives = "fixed_tree";
   std::string trace;
   std::string report;
   std::string metrics;
@@ -213,6 +214,7 @@ void train(Options options, const CLI::App& command) {
   compile.seed = options.seed;
   compile.recover = options.recover;
   compile.record_steps = options.record_steps;
+  compile.collectives = options.collectives;
   compile.profile_file = options.profile;
   compile.constraints = options.constraints.value_or(Constraints());
   model.compile(compile);
@@ -293,6 +295,13 @@ void add_train_command(CLI::App& program) {
                    "Undo steps that fail: a lost device costs one step (takes 3 to 8 % of each)");
   command.add_flag("--record-steps", options->record_steps,
                    "CUDA devices: record a step and replay it, once times are measured (needs --stealing none)");
+  command
+      .add_option(
+          "--collectives", options->collectives,
+          "How gradients are summed across memories: fixed_tree (the same bits under every plan) or nccl (CUDA "
+          "devices of one GPU each; other bits under another plan; needs --stealing none; simulated times do not "
+          "know it)")
+      ->capture_default_str();
   command.add_flag("--resume", options->resume, "Go on from the checkpoint, for the epochs or steps given");
   command.add_option("--trace", options->trace, "Write the last steps as Chrome trace events (opens in Perfetto)");
   command.add_option("--report", options->report, "Write an HTML report");

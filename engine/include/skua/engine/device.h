@@ -75,6 +75,20 @@ class Recording {
   virtual void replay(Completion& completion) = 0;  // told when all has ended; the last one has been
 };
 
+// Sums over the memories of several devices, each of which takes part by a stream: rank r is that of the r-th one.
+class Collectives {
+ public:
+  struct Sum {
+    std::vector<float*> data;  // by rank, in its device's memory
+    std::size_t floats = 0;
+    std::size_t root = 0;  // a rank, whose data become the sum of all
+  };
+  virtual ~Collectives() = default;
+  // Submits all of them as one piece of work. What the sums are depends on the ranks and on the sums that are submitted
+  // together, and is the same in every run. One thread at a time.
+  virtual void reduce(std::span<const Sum> sums) = 0;
+};
+
 class Program {
  public:
   virtual ~Program() = default;
@@ -101,7 +115,8 @@ class Program {
 class DeviceLost : public std::runtime_error {
  public:
   explicit DeviceLost(const std::string& what, DeviceId device = {}) : std::runtime_error(what), device_(device) {}
-  [[nodiscard]] DeviceId device() const { return device_; }  // known to who catches it from the executor
+  // Known to who catches it from the executor; where it is invalid before, it becomes that of the lane.
+  [[nodiscard]] DeviceId device() const { return device_; }
 
  private:
   DeviceId device_;
@@ -136,6 +151,11 @@ class Device {
   [[nodiscard]] virtual bool can_record() const { return false; }
   [[nodiscard]] virtual std::unique_ptr<Recording> record(std::span<Stream* const> /*streams*/,
                                                           const std::function<void()>& /*submit*/) {
+    return nullptr;
+  }
+  // Between the devices of these streams, which outlive it. Null: devices of this kind have none. Throws
+  // std::invalid_argument where such devices cannot take part together.
+  [[nodiscard]] virtual std::unique_ptr<Collectives> make_collectives(std::span<Stream* const> /*streams*/) {
     return nullptr;
   }
 

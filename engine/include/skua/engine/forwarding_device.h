@@ -51,6 +51,9 @@ class ForwardingDevice : public Device {
                                                   const std::function<void()>& submit) override {
     return device_->record(streams, submit);
   }
+  [[nodiscard]] std::unique_ptr<Collectives> make_collectives(std::span<Stream* const> streams) override {
+    return device_->make_collectives(streams);
+  }
   [[nodiscard]] std::unique_ptr<Program> compile(const Graph& graph) override { return device_->compile(graph); }
 
  protected:

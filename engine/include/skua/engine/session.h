@@ -27,7 +27,17 @@ struct SessionOptions {
   // The first step is recorded, and replayed for every step; traces have its seconds alone. For devices with streams,
   // without thefts and without saves_updates.
   bool records_step = false;
+  // How gradients are summed across memories: "fixed_tree" by copies and adds, with the same bits under every plan;
+  // "nccl" by reduces of NCCL between GPUs, where each memory makes one partial sum (what is not of that kind stays a
+  // tree), with the same bits in every run under one plan, but others than the tree's and than another plan's. "nccl"
+  // needs CUDA devices of one GPU each, and no thefts. Simulations do not know it: they have the tree's copies and
+  // adds.
+  std::string collectives = "fixed_tree";
 };
+
+[[nodiscard]] const std::vector<std::string>& collectives_names();
+// Throws std::invalid_argument naming the option where there are no such ones, or not with this steal rule.
+void check_collectives(const std::string& collectives, const std::string& steal_rule);
 
 class Session {
  public:

@@ -141,6 +141,10 @@ std::size_t FakeRuntime::live_host_bytes() const {
   return state_->live_host_bytes;
 }
 
+FakeRuntime::Reduced FakeRuntime::reduced() const {
+  return {state_->groups, state_->reduces, state_->most_ranks};
+}
+
 void FakeRuntime::delay(int ordinal, double seconds) {
   state_->hardware.at(ordinal)->conditions.delay_nanoseconds = static_cast<std::int64_t>(1e9 * seconds);
 }

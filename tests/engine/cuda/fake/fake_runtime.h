@@ -43,6 +43,14 @@ class FakeRuntime final : public cuda::Runtime {
   [[nodiscard]] std::size_t live_host_bytes() const;
   [[nodiscard]] const std::vector<int>& peers() const { return peers_; }
 
+  // Groups of reduces that communicators were given, recorded ones once.
+  struct Reduced {
+    long groups = 0;
+    long reduces = 0;
+    long most_ranks = 0;
+  };
+  [[nodiscard]] Reduced reduced() const;
+
   // Each work and copy begins so much later.
   void delay(int ordinal, double seconds);
   // Of the waits for events submitted from now on, those from `first` (0: the next) on, `count` of them, do not wait.

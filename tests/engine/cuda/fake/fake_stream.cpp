@@ -65,6 +65,12 @@ FakeState::FakeState(FakeOptions from) : options(std::move(from)) {
   }
 }
 
+void FakeState::add_group(std::size_t of_reduces, std::size_t ranks) {
+  groups.fetch_add(1, std::memory_order_relaxed);
+  reduces.fetch_add(static_cast<long>(of_reduces), std::memory_order_relaxed);
+  if (most_ranks.load(std::memory_order_relaxed) < static_cast<long>(ranks)) most_ranks = static_cast<long>(ranks);
+}
+
 Moment* FakeEvent::moment() const {
   if (capture_ != nullptr) throw std::runtime_error("CUDA: event failed: last recorded in a capture");
   return moment_;
@@ -123,8 +129,16 @@ void FakeStream::record(cuda::Event& event) {
 
 void FakeStream::wait(const cuda::Event& event) {
   hardware_.check();
-  const auto& awaited = static_cast<const FakeEvent&>(event);
-  const bool dropped = state_->drop_waits.due();
+  wait(static_cast<const FakeEvent&>(event), state_->drop_waits.due());
+}
+
+void FakeStream::follow(FakeStream& other) {
+  FakeEvent event(other.gpu_);
+  other.record(event);
+  wait(event, false);
+}
+
+void FakeStream::wait(const FakeEvent& awaited, bool dropped) {
   if (awaited.capture_ != nullptr) {
     wait_captured(awaited, dropped);
     return;

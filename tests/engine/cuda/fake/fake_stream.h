@@ -47,6 +47,10 @@ struct FakeState {
   std::atomic<std::size_t> live_host_bytes{0};
   Countdown drop_waits;
   Moments moments;
+  void add_group(std::size_t reduces, std::size_t ranks);
+  std::atomic<long> groups{0};
+  std::atomic<long> reduces{0};
+  std::atomic<long> most_ranks{0};
 
   // Of streams that are no more: as in CUDA, their work goes on.
   std::mutex left_mutex;
@@ -103,9 +107,14 @@ class FakeStream final : public cuda::GpuStream, public WorkQueue {
   void begin_capture() override;
   [[nodiscard]] std::unique_ptr<cuda::GpuGraph> end_capture() override;
 
+  // Waits for what the other has been given so far, whatever waits are dropped: the library's own.
+  void follow(FakeStream& other);
+  [[nodiscard]] FakeState& state() { return *state_; }
+
  private:
   friend class FakeGraph;
   void submit_work(Command command);
+  void wait(const FakeEvent& event, bool dropped);
   void wait_captured(const FakeEvent& event, bool dropped);
   [[nodiscard]] bool capturing() const { return capture_ != nullptr && !capture_->ended; }
   [[nodiscard]] Capture::Chain& chain() { return capture_->chains[chain_]; }
