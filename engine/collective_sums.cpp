@@ -81,6 +81,11 @@ void CollectiveSums::start(StepTaskId task, Completion& completion) {
   completion.done(std::move(error));
 }
 
+void CollectiveSums::mark_end(DeviceId device) {
+  const Rank& rank = ranks_[device.index()];
+  on_device(device, [&] { streams_.stream(rank.stream).end(*rank.ended, nullptr); });
+}
+
 // The root's stream goes on when all of the bucket has ended: the mark that it records next is that of all its sums.
 void CollectiveSums::issue(Bucket& bucket) {
   for (std::size_t rank = 0; rank < bucket.devices.size(); ++rank) {
@@ -91,14 +96,17 @@ void CollectiveSums::issue(Bucket& bucket) {
       }
     });
   }
-  bucket.collectives->reduce(bucket.sums);
+  try {
+    bucket.collectives->reduce(bucket.sums);
+  } catch (...) {
+    for (const DeviceId device : bucket.devices) mark_end(device);  // throws where it is this one that is lost
+    throw;
+  }
   Stream& root = streams_.stream(ranks_[bucket.devices[bucket.root].index()].stream);
   for (const DeviceId device : bucket.devices) {
-    const Rank& rank = ranks_[device.index()];
-    Stream& stream = streams_.stream(rank.stream);
-    if (&stream == &root) continue;
-    on_device(device, [&] { stream.end(*rank.ended, nullptr); });
-    root.wait(*rank.ended);
+    if (device == bucket.devices[bucket.root]) continue;
+    mark_end(device);
+    root.wait(*ranks_[device.index()].ended);
   }
 }
 

@@ -44,6 +44,7 @@ class CollectiveSums {
   Collectives& between(DeviceSet& devices, const std::vector<DeviceId>& group);
   void add_bucket(const Schedule& schedule, DeviceSet& devices, const SumBucket& bucket, const Address& address);
   void issue(Bucket& bucket);
+  void mark_end(DeviceId device);
 
   LaneStreams& streams_;
   std::vector<Rank> ranks_;  // by device

@@ -1,4 +1,5 @@
-// NCCL between fake GPUs: the root's stream waits for all ranks and adds their data up in their order.
+// NCCL between fake GPUs: each rank's stream sends its data, the root's waits for all and adds them up in their order.
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -54,7 +55,11 @@ class FakeCommunicator final : public cuda::Communicator {
       const Call& call = rank[i];
       if (call.floats != root.floats || call.root != root.root) throw std::runtime_error("NCCL: calls do not match");
       data.push_back(call.data);
-      if (call.stream != root.stream) root.stream->follow(*call.stream);
+      if (call.stream == root.stream) continue;
+      float* const sent = root.stream->state().keep(call.floats);
+      data.back() = sent;
+      call.stream->push([from = call.data, sent, floats = call.floats] { std::copy_n(from, floats, sent); });
+      root.stream->follow(*call.stream);
     }
     root.stream->push([data, to = root.data, floats = root.floats] {
       for (std::size_t at = 0; at < floats; ++at) {

@@ -71,6 +71,11 @@ void FakeState::add_group(std::size_t of_reduces, std::size_t ranks) {
   if (most_ranks.load(std::memory_order_relaxed) < static_cast<long>(ranks)) most_ranks = static_cast<long>(ranks);
 }
 
+float* FakeState::keep(std::size_t floats) {
+  const std::scoped_lock lock(left_mutex);
+  return kept.emplace_back(std::make_unique<float[]>(floats)).get();
+}
+
 Moment* FakeEvent::moment() const {
   if (capture_ != nullptr) throw std::runtime_error("CUDA: event failed: last recorded in a capture");
   return moment_;

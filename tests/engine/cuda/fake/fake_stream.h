@@ -52,9 +52,13 @@ struct FakeState {
   std::atomic<long> reduces{0};
   std::atomic<long> most_ranks{0};
 
+  std::vector<std::unique_ptr<float[]>> kept;  // declared before `left`, whose work may use it
+
   // Of streams that are no more: as in CUDA, their work goes on.
-  std::mutex left_mutex;
+  std::mutex left_mutex;  // also of `kept`
   std::vector<std::unique_ptr<WorkThread>> left;
+  // What communicators send through: `floats` of it, for good.
+  [[nodiscard]] float* keep(std::size_t floats);
 };
 
 // What was pushed between begin_capture and end_capture: for each stream a chain of commands, whose moments are slots
