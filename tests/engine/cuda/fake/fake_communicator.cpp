@@ -1,4 +1,5 @@
-// NCCL between fake GPUs: each rank's stream sends its data, the root's waits for all and adds them up in their order.
+// NCCL between fake GPUs: each rank's stream sends what it has for all sums of a group; then the roots' add up, in the
+// order of ranks, and wait for nobody else's sums.
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
@@ -24,7 +25,14 @@ class FakeCommunicator final : public cuda::Communicator {
       if (rank.size() != calls[0].size()) throw std::runtime_error("NCCL: a rank's call is missing");
     }
     if (calls[0].empty()) return;
-    for (std::size_t i = 0; i < calls[0].size(); ++i) submit(calls, i);
+    std::vector<std::vector<const float*>> sent;
+    for (std::size_t i = 0; i < calls[0].size(); ++i) sent.push_back(send(calls, i));
+    for (const auto& rank : calls) {
+      for (const auto& other : calls) {
+        if (&other != &rank) rank[0].stream->follow(*other[0].stream);
+      }
+    }
+    for (std::size_t i = 0; i < calls[0].size(); ++i) add(calls[calls[0][i].root][i], sent[i]);
     calls[0][0].stream->state().add_group(calls[0].size(), calls.size());
   }
   void all_reduce(int /*rank*/, cuda::GpuStream& /*stream*/, float* /*data*/, std::size_t /*floats*/) override {
@@ -47,30 +55,30 @@ class FakeCommunicator final : public cuda::Communicator {
     int root;
   };
 
-  // The `i`th call of each rank.
-  static void submit(const std::vector<std::vector<Call>>& calls, std::size_t i) {
+  // The `i`th call of each rank: where its data are for the root.
+  static std::vector<const float*> send(const std::vector<std::vector<Call>>& calls, std::size_t i) {
     const Call& root = calls.at(calls[0][i].root)[i];
-    std::vector<const float*> data;
+    std::vector<const float*> sent;
     for (const auto& rank : calls) {
       const Call& call = rank[i];
       if (call.floats != root.floats || call.root != root.root) throw std::runtime_error("NCCL: calls do not match");
-      data.push_back(call.data);
-      if (call.stream == root.stream) continue;
-      float* const sent = root.stream->state().keep(call.floats);
-      data.back() = sent;
-      call.stream->push([from = call.data, sent, floats = call.floats] { std::copy_n(from, floats, sent); });
-      root.stream->follow(*call.stream);
+      sent.push_back(call.data);
+      if (&call == &root) continue;
+      float* const to = call.stream->state().keep(call.floats);
+      sent.back() = to;
+      call.stream->push([from = call.data, to, floats = call.floats] { std::copy_n(from, floats, to); });
     }
-    root.stream->push([data, to = root.data, floats = root.floats] {
+    return sent;
+  }
+
+  static void add(const Call& root, const std::vector<const float*>& sent) {
+    root.stream->push([sent, to = root.data, floats = root.floats] {
       for (std::size_t at = 0; at < floats; ++at) {
         float sum = 0;
-        for (const float* const from : data) sum += from[at];
+        for (const float* const from : sent) sum += from[at];
         to[at] = sum;
       }
     });
-    for (const auto& rank : calls) {
-      if (rank[i].stream != root.stream) rank[i].stream->follow(*root.stream);
-    }
   }
 
   std::vector<std::vector<Call>> calls_;  // by rank
