@@ -68,6 +68,7 @@ class Session::Impl final : private Launcher {
     if (streams_ != nullptr) stage_inputs();
     check_options();
     if (options_.collectives == "nccl") sum_by_collectives(buckets);
+    find_work();
     begun_.resize(task_graph_.task_count());
     executor_ = std::make_unique<Executor>(schedule_, costs_, steal_rule_.get(), options.seed);
     for (std::size_t i = 0; i < devices_.devices.size(); ++i) {
@@ -351,11 +352,19 @@ class Session::Impl final : private Launcher {
     work.launch(*programs_[device.index()], all, completion);
   }
 
-  // The devices' streams come first among the lanes'.
+  // The devices' streams come first among the lanes'. Where no task will run, none would tell that this has ended.
   void begin_streams() {
     if (streams_ == nullptr) return;
     for (std::size_t d = 0; d < programs_.size(); ++d) {
-      programs_[d]->begin_step(streams_->stream(LaneId(static_cast<std::int64_t>(d))));
+      if (has_work_[d]) programs_[d]->begin_step(streams_->stream(LaneId(static_cast<std::int64_t>(d))));
+    }
+  }
+
+  void find_work() {
+    has_work_.assign(programs_.size(), steal_rule_ != nullptr);
+    for (std::size_t i = 0; i < task_graph_.task_count(); ++i) {
+      const StepTaskId id(static_cast<std::int64_t>(i));
+      if (sums_ == nullptr || !sums_->has(id)) has_work_[schedule_.task(id).lane.index()] = true;
     }
   }
 
@@ -402,6 +411,7 @@ class Session::Impl final : private Launcher {
   StepTrace trace_;                       // where the caller wants none
   std::unique_ptr<LaneStreams> streams_;  // null: the devices have none
   std::unique_ptr<CollectiveSums> sums_;  // null: all are trees
+  std::vector<bool> has_work_;            // by device: tasks may run on its lane
   const LaneStreams::Submit starter_ = [this](StepTaskId id, LaneId lane, Completion& completion) {
     if (sums_ != nullptr && sums_->has(id)) return sums_->start(id, completion);
     start(id, lane, &streams_->stream(lane), completion);

@@ -84,7 +84,8 @@ TEST(Collectives, WholeNumbersHaveTheBitsOfTheTreeUnderAnyPlan) {
       FakeDevices gpus(spec);
       gpus.runtime.delay(1, 100e-6);
       std::vector<Plan> plans{data_parallel(problem, gpus)};
-      for (int i = 0; i < 4; ++i) plans.push_back(random_plan(problem.tasks, gpus.devices.cluster, random));
+      const int random_plans = micro_batches == 2 ? 12 : 3;  // with 2 mostly all sums are of the same GPUs
+      for (int i = 0; i < random_plans; ++i) plans.push_back(random_plan(problem.tasks, gpus.devices.cluster, random));
       for (const Plan& plan : plans) {
         for (const bool recorded : {false, true}) {
           ASSERT_EQ(whole_bits(problem, gpus.devices, plan, {.records_step = recorded, .collectives = "nccl"}),
@@ -200,10 +201,11 @@ std::multiset<int> leaves(const TaskGraph& graph, DatumId sum) {
 TEST(Collectives, BucketsHoldWholeSumsAndAreWaitedFor) {
   Random random(4);
   int partly = 0;
+  int roots = 0;  // buckets with several
   for (int i = 0; i < 60; ++i) {
-    const int micro_batches = 2 + static_cast<int>(random.below(7));
+    const int micro_batches = i < 30 ? 2 + static_cast<int>(random.below(7)) : 2;
     const Problem problem(i % 2 == 0 ? training_graph(adam()) : gan_step(), micro_batches);
-    FakeDevices gpus("cuda");
+    FakeDevices gpus(i < 30 ? "cuda" : "cuda:0,1");
     const Plan plan =
         i % 3 == 0 ? data_parallel(problem, gpus) : random_plan(problem.tasks, gpus.devices.cluster, random);
     Schedule schedule(problem.tasks, gpus.devices.cluster, plan);
@@ -231,6 +233,7 @@ TEST(Collectives, BucketsHoldWholeSumsAndAreWaitedFor) {
       }
       EXPECT_TRUE(bucket.sums.size() == 1 || bytes <= bucket_bytes);
       partly += bucket.sums.size() > 1 ? 1 : 0;
+      roots += bucket.sums.front().root != bucket.sums.back().root ? 1 : 0;
       const StepTaskId last = bucket.sums.back().last;
       const auto& waiting = schedule.successors(last);
       for (const StepTaskId task : inside) {
@@ -242,6 +245,7 @@ TEST(Collectives, BucketsHoldWholeSumsAndAreWaitedFor) {
     }
   }
   EXPECT_GT(partly, 10);
+  EXPECT_GT(roots, 5);
 }
 
 TEST(Collectives, BadInputIsAnErrorThatNamesTheOption) {
@@ -311,6 +315,9 @@ TEST(Collectives, AFailedWorkEndsTheStepAndTheSessionStaysUsable) {
 
 // One GPU is late: a reduce that does not wait for it reads what is not there yet.
 TEST(Collectives, SumsWithoutTheirWaitsGiveOtherBits) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer reports them: see below";
+#endif
   const Problem problem(training_graph(adam()), 4);
   for (const bool recorded : {false, true}) {
     FakeDevices gpus("cuda");
