@@ -173,8 +173,9 @@ TEST(CudaSession, AFailedWorkEndsTheStepAndTheSessionStaysUsable) {
       problem.add_state(session, after);
       ASSERT_EQ(after.hex(), state);
     }
-    EXPECT_GT(failures, 5);
-    if (!saves) continue;
+    EXPECT_GT(failures, 0);
+    if (!saves) continue;  // the host may have gone on to updates before it was told
+    EXPECT_GT(failures, 50);
     EXPECT_TRUE(session.holds_state());
     session.run(problem.inputs, {1, kLearningRate, 0});
     EXPECT_EQ(problem.bits(session), trained_alone(problem));
