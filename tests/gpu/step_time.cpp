@@ -1,5 +1,6 @@
 // step_time MODEL DEVICES STEPS: trains a model that has a name and prints its step time as JSON; tests/gpu/peer.py
 // does the same by PyTorch. Batches come from host memory in every step. The first tenth of the steps is not counted.
+// On GPUs once more with recorded steps.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -53,22 +54,24 @@ std::shared_ptr<const Dataset> made_up(const std::string& model, std::int64_t ro
   return datasets::arrays(std::move(pixels), numbers({rows}, kClasses), kClasses, "made up");
 }
 
-void measure(const std::string& name, const std::string& devices, std::int64_t steps) {
+void measure(const std::string& name, const std::string& devices, std::int64_t steps, bool recorded) {
   const models::Recipe& recipe = models::recipe(name);
   const auto data = recipe.data ? recipe.data("").pair.train : made_up(name, 2 * recipe.batch_size);
   CompileOptions compile = recipe.compile;
   compile.devices = devices;
   compile.micro_batches = 1;
   compile.policy = "single";
+  compile.stealing = "none";
+  compile.record_steps = recorded;
   compile.plan_in_background = false;
   Model model = recipe.make();
   model.compile(compile);
   StepTimer timer;
   model.fit(*data, {.batch_size = recipe.batch_size, .steps = steps, .callbacks = {&timer}, .verbose = false});
   timer.seconds.erase(timer.seconds.begin(), timer.seconds.begin() + steps / 10);
-  fmt::print(R"({{"model": "{}", "side": "skua", "devices": "{}", "batch": {}, "median_step_ms": {:.4f}}})"
+  fmt::print(R"({{"model": "{}", "side": "{}", "devices": "{}", "batch": {}, "median_step_ms": {:.4f}}})"
              "\n",
-             name, devices, recipe.batch_size, median_of(timer.seconds) * 1e3);
+             name, recorded ? "skua, recorded" : "skua", devices, recipe.batch_size, median_of(timer.seconds) * 1e3);
 }
 
 }  // namespace
@@ -79,7 +82,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    measure(argv[1], argv[2], std::stoll(argv[3]));
+    measure(argv[1], argv[2], std::stoll(argv[3]), false);
+    if (std::string(argv[2]).starts_with("cuda")) measure(argv[1], argv[2], std::stoll(argv[3]), true);
   } catch (const std::exception& error) {
     fmt::print(stderr, "step_time: {}\n", error.what());
     return 1;

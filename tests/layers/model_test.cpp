@@ -8,6 +8,7 @@
 
 #include "graph/small_graphs.h"
 #include "layers/small_models.h"
+#include "skua/layers/devices.h"
 #include "skua/scheduler/adaptation.h"
 
 namespace skua::test {
@@ -291,7 +292,9 @@ TEST(Model, BadOptionsAreErrorsThatNameThem) {
     return message_of([&] { small_model().compile(options); });
   };
   EXPECT_NE(compile({.devices = "gpu"}).find("got 'gpu'"), std::string::npos);
-  EXPECT_NE(compile({.devices = "cuda:0"}).find("no CUDA devices"), std::string::npos);
+  if (machine_gpus().gpus.empty()) {
+    EXPECT_NE(compile({.devices = "cuda:0"}).find("CUDA device"), std::string::npos);
+  }
   EXPECT_NE(compile({.devices = "cpu:0"}).find("got 'cpu:0'"), std::string::npos);
   EXPECT_NE(compile({.devices = "cpu:2x"}).find("got 'cpu:2x'"), std::string::npos);
   EXPECT_NE(compile({.policy = "best"}).find("got 'best'"), std::string::npos);

@@ -124,6 +124,9 @@ TEST(CudaSession, OptionsThatDoNotGoTogetherAreErrors) {
 
 // Half of the GPUs are late: what does not wait for them reads what is not there yet.
 TEST(CudaSession, StepsWithoutTheirWaitsGiveOtherBits) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "a race on purpose";
+#endif
   const Problem problem(training_graph(adam()), 4);
   const std::string expected = trained_alone(problem);
   for (const bool recorded : {false, true}) {
@@ -170,8 +173,9 @@ TEST(CudaSession, AFailedWorkEndsTheStepAndTheSessionStaysUsable) {
       problem.add_state(session, after);
       ASSERT_EQ(after.hex(), state);
     }
-    EXPECT_GT(failures, 5);
-    if (!saves) continue;
+    EXPECT_GT(failures, 0);
+    if (!saves) continue;  // the host may have gone on to updates before it was told
+    EXPECT_GT(failures, 50);
     EXPECT_TRUE(session.holds_state());
     session.run(problem.inputs, {1, kLearningRate, 0});
     EXPECT_EQ(problem.bits(session), trained_alone(problem));

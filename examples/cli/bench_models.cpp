@@ -1,0 +1,268 @@
+// skua bench models: step times of four models, beside PyTorch's where its script is given, and where the time goes.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <stdexcept>
+
+#include "command.h"
+#include "machine_limits.h"
+#include "peer_models.h"
+#include "skua/scheduler/median.h"
+#include "torch_peer.h"
+
+namespace skua::cli {
+namespace {
+
+struct ModelsOptions {
+  std::vector<std::string> models = {"cnn", "rnn", "lstm", "gan"};
+  std::vector<int> devices = {1, 2};
+  int rounds = 5;
+  int steps = 30;
+  std::string peer;
+  std::string python = "python3";
+  std::string csv;
+  bool json = false;
+};
+
+struct Row {
+  std::string model;
+  std::int64_t batch = 0;
+  int devices = 1;
+  int micro_batches = 1;
+  std::vector<double> skua_ms;  // by round
+  std::vector<double> peer_ms;
+  std::string peer_options;
+  double gflop = 0;                      // of a step
+  double floor_ms = 0;                   // by the machine's limits
+  std::map<std::string, double> shares;  // of the devices' time, by what they do
+
+  [[nodiscard]] double median() const { return median_of(skua_ms); }
+  [[nodiscard]] double ratio() const { return peer_ms.empty() ? 0 : median_of(peer_ms) / median(); }
+};
+
+// From the end of a step to the end of the next: what a user waits for.
+class StepTimer final : public Callback {
+ public:
+  void on_train_begin(Model&) override { last_ = Clock::now(); }
+  void on_step_end(Model&, const StepLogs&) override {
+    const auto now = Clock::now();
+    ms_.push_back(std::chrono::duration<double, std::milli>(now - last_).count());
+    last_ = now;
+  }
+  // Without the first part, of plans that are still to be measured.
+  [[nodiscard]] double median_ms() const {
+    return median_of(std::vector<double>(ms_.begin() + static_cast<std::ptrdiff_t>(ms_.size() / 2), ms_.end()));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_;
+  std::vector<double> ms_;
+};
+
+std::string kind_of(const TaskGraph& graph, const Task& task) {
+  if (task.kind == TaskKind::kUpdate) return "optimizer";
+  if (task.kind == TaskKind::kReduce) return "sums";
+  const std::string& type = graph.graph().node(task.node).op.type;
+  const auto is = [&](std::initializer_list<const char*> prefixes) {
+    return std::any_of(prefixes.begin(), prefixes.end(), [&](const char* prefix) { return type.starts_with(prefix); });
+  };
+  if (is({"conv2d"})) return "convolution";
+  if (is({"dense", "matmul"})) return "matmul";
+  if (is({"simple_rnn", "lstm", "gru"})) return "recurrence";
+  if (is({"embedding"})) return "embedding";
+  return "element-wise";
+}
+
+const std::vector<std::string> kKinds{"convolution", "matmul",    "recurrence", "element-wise",
+                                      "embedding",   "optimizer", "sums",       "overhead"};
+
+// Adds what the last steps spent their devices' time on; what is left is waiting and scheduling.
+void add_shares(const TrainingReport& report, Row& row) {
+  const Schedule& schedule = *report.schedule;
+  const double lanes = static_cast<double>(report.devices.size());
+  double total = 0;
+  std::map<std::string, double> seconds;
+  for (const StepTrace& trace : report.traces) {
+    const std::vector<TaskTime> times = task_times(schedule, trace);
+    for (std::size_t i = 0; i < schedule.graph().task_count(); ++i) {
+      const Task& task = schedule.graph().task(TaskId(static_cast<std::int64_t>(i)));
+      seconds[kind_of(schedule.graph(), task)] += times[i].run_seconds;
+    }
+    total += lanes * trace.seconds;
+  }
+  double busy = 0;
+  for (const auto& [kind, value] : seconds) {
+    row.shares[kind] = value / total;
+    busy += value;
+  }
+  row.shares["overhead"] = 1 - busy / total;
+}
+
+// FLOPs and bytes of all tasks, each limited by the slower of the two, all devices at work.
+void add_floor(const TaskGraph& graph, const MachineLimits& limits, Row& row) {
+  double flops = 0;
+  double seconds = 0;
+  for (std::size_t i = 0; i < graph.task_count(); ++i) {
+    const CostKey& key = graph.cost_keys()[graph.task(TaskId(static_cast<std::int64_t>(i))).cost_key.index()];
+    flops += key.flops;
+    seconds += std::max(key.flops / limits.flops_per_second, key.bytes / limits.bytes_per_second);
+  }
+  row.gflop = flops / 1e9;
+  row.floor_ms = seconds * 1e3;
+}
+
+// The model goes on from round to round, and keeps its plan's costs.
+class Contender {
+ public:
+  Contender(const PeerModel& model, std::int64_t batch, int devices)
+      : model_(model.make()), data_(model.data()), batch_(batch) {
+    CompileOptions options = model.compile;
+    options.devices = fmt::format("cpu:{}", devices);
+    model_.compile(options);
+  }
+  void run(int steps, Row& row) {
+    StepTimer timer;
+    model_.fit(*data_,
+               {.batch_size = batch_, .steps = 2 * steps, .callbacks = {&timer}, .verbose = false, .trace_steps = 5});
+    row.skua_ms.push_back(timer.median_ms());
+    row.micro_batches = model_.report().plan.micro_batches;
+  }
+  [[nodiscard]] const TrainingReport& report() const { return model_.report(); }
+
+ private:
+  Model model_;
+  std::shared_ptr<const Dataset> data_;
+  std::int64_t batch_;
+};
+
+Row measure(const PeerModel& model, std::int64_t batch, int devices, const ModelsOptions& options,
+            const TorchPeer* peer) {
+  Row row;
+  row.model = model.name;
+  row.batch = batch;
+  row.devices = devices;
+  const PeerRun run{model.name, batch, devices, options.steps};
+  if (peer != nullptr) row.peer_options = peer->fastest_options(run);
+  Contender contender(model, batch, devices);
+  for (int round = 0; round < options.rounds; ++round) {
+    contender.run(options.steps, row);
+    if (peer != nullptr) row.peer_ms.push_back(peer->median_ms(run, row.peer_options));
+  }
+  add_shares(contender.report(), row);
+  add_floor(contender.report().schedule->graph(), machine_limits(devices), row);
+  fmt::print(stderr, "{}, batch {}, {} cores: {:.2f} ms\n", row.model, batch, devices, row.median());
+  return row;
+}
+
+nlohmann::json to_json(const Row& row) {
+  nlohmann::json object = {{"model", row.model},
+                           {"batch", row.batch},
+                           {"devices", row.devices},
+                           {"micro_batches", row.micro_batches},
+                           {"median_step_ms", row.median()},
+                           {"rounds_ms", row.skua_ms},
+                           {"gflop_per_step", row.gflop},
+                           {"floor_ms", row.floor_ms},
+                           {"shares", row.shares}};
+  if (row.peer_ms.empty()) return object;
+  object["peer_median_step_ms"] = median_of(row.peer_ms);
+  object["peer_rounds_ms"] = row.peer_ms;
+  object["peer_options"] = row.peer_options;
+  object["ratio"] = row.ratio();
+  return object;
+}
+
+std::vector<std::vector<std::string>> table_of(const std::vector<Row>& rows) {
+  std::vector<std::vector<std::string>> table{
+      {"model", "batch", "cores", "M", "ms", "peer ms", "ratio", "GFLOP/s", "floor ms", "of floor"}};
+  for (const Row& row : rows) {
+    const bool peer = !row.peer_ms.empty();
+    table.push_back(
+        {row.model, fmt::format("{}", row.batch), fmt::format("{}", row.devices), fmt::format("{}", row.micro_batches),
+         fmt::format("{:.2f}", row.median()), peer ? fmt::format("{:.2f}", median_of(row.peer_ms)) : "-",
+         peer ? fmt::format("{:.2f}", row.ratio()) : "-", fmt::format("{:.1f}", row.gflop / row.median() * 1e3),
+         fmt::format("{:.2f}", row.floor_ms), fmt::format("{:.0f} %", 100 * row.floor_ms / row.median())});
+  }
+  return table;
+}
+
+std::vector<std::vector<std::string>> shares_of(const std::vector<Row>& rows) {
+  std::vector<std::vector<std::string>> table{{"model", "batch", "cores"}};
+  table[0].insert(table[0].end(), kKinds.begin(), kKinds.end());
+  for (const Row& row : rows) {
+    table.push_back({row.model, fmt::format("{}", row.batch), fmt::format("{}", row.devices)});
+    for (const std::string& kind : kKinds) {
+      const auto found = row.shares.find(kind);
+      table.back().push_back(found == row.shares.end() ? "-" : fmt::format("{:.1f} %", 100 * found->second));
+    }
+  }
+  return table;
+}
+
+void write_csv(const std::vector<std::vector<std::string>>& table, const std::string& path) {
+  std::ofstream file(path);
+  for (const auto& row : table) file << fmt::format("{}\n", fmt::join(row, ","));
+  if (!file.flush()) throw std::runtime_error(fmt::format("[--csv] cannot write {}", path));
+}
+
+void bench_models(const ModelsOptions& options) {
+  expect_writable("--csv", options.csv);
+  std::optional<TorchPeer> peer;
+  if (!options.peer.empty()) peer.emplace(options.python, options.peer);
+  const auto known = [&](const std::string& name) {
+    return std::ranges::any_of(peer_models(), [&](const PeerModel& model) { return model.name == name; });
+  };
+  for (const std::string& name : options.models) {
+    if (!known(name))
+      throw std::invalid_argument(fmt::format("[--models] expected cnn, rnn, lstm or gan, got {}", name));
+  }
+  std::vector<Row> rows;
+  for (const PeerModel& model : peer_models()) {
+    if (std::ranges::find(options.models, model.name) == options.models.end()) continue;
+    for (const std::int64_t batch : model.batches) {
+      for (const int devices : options.devices) {
+        rows.push_back(measure(model, batch, devices, options, peer ? &*peer : nullptr));
+      }
+    }
+  }
+  if (!options.csv.empty()) write_csv(table_of(rows), options.csv);
+  if (options.json) {
+    nlohmann::json object = {{"bench", "models"},
+                             {"rounds", options.rounds},
+                             {"steps", options.steps},
+                             {"machine", machine_description()},
+                             {"rows", nlohmann::json::array()}};
+    for (const Row& row : rows) object["rows"].push_back(to_json(row));
+    return print_json(object);
+  }
+  print_machine();
+  print_table(table_of(rows));
+  fmt::print("\n");
+  print_table(shares_of(rows));
+}
+
+}  // namespace
+
+void add_bench_models_command(CLI::App& bench) {
+  CLI::App& command = *bench.add_subcommand("models", "Step times of four models, beside PyTorch's");
+  const auto options = std::make_shared<ModelsOptions>();
+  add_list_option(command, "--models", options->models, "cnn, rnn, lstm, gan: PyTorch's shapes, dense Adam");
+  add_device_counts_option(command, options->devices);
+  command.add_option("--rounds", options->rounds, "Rounds of both sides in turn")
+      ->check(at_least(1))
+      ->capture_default_str();
+  command.add_option("--steps", options->steps, "Steps a round that count")->check(at_least(3))->capture_default_str();
+  command.add_option("--peer", options->peer, "A script that trains the same in PyTorch and prints RESULT lines");
+  command.add_option("--python", options->python, "What starts that script")->capture_default_str();
+  command.add_option("--csv", options->csv, "Write the table as CSV");
+  add_json_option(command, options->json);
+  command.callback([options] { bench_models(*options); });
+}
+
+}  // namespace skua::cli

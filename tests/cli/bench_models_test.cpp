@@ -1,0 +1,59 @@
+// skua bench models: the table's figures, and a peer that is a script.
+#include <cstdio>
+#include <fstream>
+
+#include "command.h"
+
+namespace skua::test {
+namespace {
+
+std::string file(const std::string& name) {
+  return testing::TempDir() + "skua_bench_models_" + std::to_string(getpid()) + "_" + name;
+}
+
+TEST(BenchModels, MeasuresBothSidesAndTheFloor) {
+  const std::string peer = file("peer.sh");
+  const std::string csv = file("table.csv");
+  // Some options are faster than others; what it is asked for comes back as it should.
+  std::ofstream(peer) << "case \"$*\" in *--trace*) ms=7.5;; *) ms=80;; esac\n"
+                         "echo \"RESULT model=x args=$* median_ms=$ms p10_ms=1\"\n";
+  const nlohmann::json object =
+      skua("bench models --json --models cnn --devices 1 --rounds 2 --steps 3 --python sh --peer " + peer + " --csv " +
+           csv)
+          .json();
+  ASSERT_EQ(object["rows"].size(), 2U);
+  for (const nlohmann::json& row : object["rows"]) {
+    EXPECT_EQ(row["model"], "cnn");
+    EXPECT_GT(row["median_step_ms"], 0);
+    EXPECT_EQ(row["rounds_ms"].size(), 2U);
+    EXPECT_EQ(row["peer_median_step_ms"], 7.5);
+    EXPECT_NE(row["peer_options"].get<std::string>().find("--trace"), std::string::npos);
+    EXPECT_DOUBLE_EQ(row["ratio"], 7.5 / row["median_step_ms"].get<double>());
+    double shares = 0;
+    for (const auto& [kind, share] : row["shares"].items()) shares += share.get<double>();
+    EXPECT_NEAR(shares, 1, 1e-9);
+    EXPECT_GT(row["shares"]["convolution"], 0);
+  }
+  // Multiplications and additions of the CNN's forward pass by hand, times the batch and at most three passes.
+  const double forward = 2.0 * (26 * 26 * 32 * 9 + 11 * 11 * 64 * 32 * 9 + 3 * 3 * 64 * 64 * 9 + 576 * 64 + 640) / 1e9;
+  EXPECT_GT(object["rows"][0]["gflop_per_step"], 2 * 32 * forward);
+  EXPECT_LT(object["rows"][0]["gflop_per_step"], 1.05 * 3 * 32 * forward);
+  EXPECT_EQ(content_of(csv).rfind("model,batch,cores", 0), 0U);
+  std::remove(peer.c_str());
+  std::remove(csv.c_str());
+}
+
+TEST(BenchModels, BadOptionsAndPeersAreRefused) {
+  expect_refused("bench models --models vgg", {"[--models]", "vgg"});
+  expect_refused("bench models --peer /nowhere.py", {"[--peer]", "/nowhere.py"});
+  expect_refused("bench models --csv /nowhere/table.csv", {"[--csv]"});
+  const std::string peer = file("broken.sh");
+  std::ofstream(peer) << "echo no such module; exit 1\n";
+  const Outcome outcome = skua("bench models --models cnn --devices 1 --rounds 1 --steps 3 --python sh --peer " + peer);
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_NE(outcome.err.find("no such module"), std::string::npos) << outcome.err;
+  std::remove(peer.c_str());
+}
+
+}  // namespace
+}  // namespace skua::test
