@@ -44,8 +44,8 @@ struct CompileOptions {
   // replay it: less to do for the host, but no trace, no measured costs and no new plan from then on. For CUDA devices,
   // with stealing "none" and without `recover`.
   bool record_steps = false;
-  // How gradients are summed across memories, one of collectives_names(). "nccl" is faster between GPUs, and gives the
-  // same bits only as long as the plan is the same; with stealing "none". See SessionOptions::collectives.
+  // How gradients are summed across memories, one of collectives_names(). "nccl" is for CUDA devices of one GPU each,
+  // with stealing "none", and gives the same bits only under the same plan. See SessionOptions::collectives.
   std::string collectives = "fixed_tree";
   Constraints constraints =
       {};  // on the plan of training steps; layers by name, or single nodes ("conv1.weight.update")

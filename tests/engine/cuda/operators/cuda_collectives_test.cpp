@@ -189,6 +189,20 @@ TEST(Collectives, AStepHasOneGroupOfAllGradientsThatFitABucket) {
   EXPECT_EQ(gpus.runtime.reduced().most_ranks, 4);
 }
 
+TEST(Collectives, WhatIsNotOneSumOnEachGpuStaysATree) {
+  const auto reduces = [](const std::string& spec, int micro_batches) {
+    const Problem problem(training_graph(adam()), micro_batches);
+    FakeDevices gpus(spec);
+    Session session(problem.tasks, gpus.devices, data_parallel(problem, gpus), CostModel(), kNccl);
+    train(problem, session, 1);
+    return gpus.runtime.reduced().reduces;
+  };
+  EXPECT_EQ(reduces("cuda:0,1,2", 6), 6);
+  EXPECT_EQ(reduces("cuda:0,1,2", 3), 6);
+  EXPECT_EQ(reduces("cuda:0,1", 6), 0);  // 0+1 and 2, 3 and 4+5
+  EXPECT_EQ(reduces("cuda:0,1", 1), 0);
+}
+
 // The leaves of a gradient's tree, by the tree's own definition.
 std::multiset<int> leaves(const TaskGraph& graph, DatumId sum) {
   const TaskId producer = graph.datum(sum).producer;
