@@ -157,7 +157,7 @@ class Session::Impl final : private Launcher {
         [this](ValueId value, MemoryId) { return programs_.front()->value_bytes(value); },
         [this](LaneId lane) { return programs_[schedule_.lanes()[lane.index()].device.index()]->scratch_bytes(); },
         options_.saves_updates};
-    predicted_ = simulate(schedule_, costs_);
+    predicted_ = predict();
     memory_ = std::make_unique<MemoryPlan>(schedule_, predicted_, sizes, steal_rule_ != nullptr);
     for (std::size_t m = 0; m < devices_.cluster.memory_count(); ++m) {
       const MemoryId memory(static_cast<std::int64_t>(m));
@@ -165,6 +165,13 @@ class Session::Impl final : private Launcher {
       arenas_.emplace_back(owner != nullptr ? *owner : *devices_.devices.front(), owner == nullptr,
                            memory_->arena_bytes(memory));
     }
+  }
+
+  // Which sums collectives do together depends on it, and so do their bits: not by times, which no two runs measure
+  // alike.
+  StepTrace predict() const {
+    if (options_.collectives != "nccl") return simulate(schedule_, costs_);
+    return simulate(schedule_, CostTable(task_graph_, devices_.cluster, CostModel()));
   }
 
   void check_options() const {

@@ -97,6 +97,41 @@ TEST_F(GpuTraining, RecordingAsksForDevicesAndOptionsThatGoWithIt) {
             "[record steps] expected stealing none and no recovery, got stealing none and recovery");
 }
 
+// Measured times differ from run to run; what NCCL sums does not depend on them where the plan does not.
+TEST_F(GpuTraining, CollectivesGiveTheSameBitsUnderOnePlan) {
+  CompileOptions options{.devices = "gpus:0,1", .policy = "data_parallel", .stealing = "none"};
+  const Sequential tree = trained(options);
+  options.collectives = "nccl";
+  options.plan_file = file_in_temp("collectives_plan");
+  save_plan(tree.report().plan, options.plan_file);
+  options.policy = "replay";
+  const long before = gpus().reduced().reduces;
+  const Sequential first = trained(options);
+  EXPECT_GT(gpus().reduced().reduces, before);
+  for (const auto& [name, tensor] : tree.weights()) {
+    for (std::size_t i = 0; i < tensor.floats().size(); ++i) {
+      ASSERT_NEAR(tensor.floats()[i], first.weights().at(name).floats()[i], 1e-3) << name;
+    }
+  }
+  for (int run = 0; run < 6; ++run) {
+    gpus().delay(run % 2, 20e-6 * run);
+    options.record_steps = run >= 3;
+    EXPECT_EQ(trained(options).weights_sha256(), first.weights_sha256()) << run;
+  }
+  for (const int gpu : {0, 1}) gpus().delay(gpu, 0);
+  std::filesystem::remove(options.plan_file);
+}
+
+TEST_F(GpuTraining, CollectivesAskForDevicesAndStealingThatGoWithThem) {
+  const auto error = [](const CompileOptions& options) { return message_of([&] { trained(options, 1); }); };
+  EXPECT_EQ(error({.devices = "gpus:0,1", .stealing = "none", .collectives = "ring"}),
+            "[collectives] expected one of fixed_tree, nccl, got ring");
+  EXPECT_EQ(error({.devices = "gpus:0,1", .stealing = "cost", .collectives = "nccl"}),
+            "[collectives] expected stealing none with nccl, got stealing cost");
+  EXPECT_EQ(error({.devices = "cpu:2", .stealing = "none", .collectives = "nccl"}),
+            "[collectives] expected devices with NCCL, got cpu:2");
+}
+
 TEST_F(GpuTraining, EvaluatesAndPredictsAsTheCpuWithTheSameWeights) {
   const auto data = corners(70, 2);
   Sequential on_gpus = trained({.devices = "gpus:0,1"});
