@@ -179,6 +179,44 @@ TEST(Collectives, OnePlanGivesTheSameBitsInEveryRun) {
   }
 }
 
+// A schedule's costs after a step whose times are random.
+CostModel random_costs(const Schedule& schedule, Random& random) {
+  StepTrace trace;
+  for (std::size_t i = 0; i < schedule.task_count(); ++i) {
+    const LaneId lane = schedule.task(StepTaskId(static_cast<std::int64_t>(i))).lane;
+    trace.records.push_back({lane, 0, random.uniform(0, 1)});
+  }
+  CostModel model;
+  observe(schedule, trace, model);
+  return model;
+}
+
+// What is summed by whom, and in which groups: NCCL's bits may depend on either.
+TEST(Collectives, MeasuredTimesDoNotChangeTheBits) {
+  Random random(9);
+  for (const auto& graph : {training_graph(adam()), lstm_step(), gan_step()}) {
+    const Problem problem(graph, 2);
+    FakeDevices gpus("cuda:0,1");
+    for (int i = 0; i < 12; ++i) {
+      const Plan plan =
+          i == 0 ? data_parallel(problem, gpus) : random_plan(problem.tasks, gpus.devices.cluster, random);
+      const Schedule schedule(problem.tasks, gpus.devices.cluster, plan);
+      std::set<std::string> bits;
+      std::set<std::pair<long, long>> groups;
+      for (int run = 0; run < 6; ++run) {
+        const auto before = gpus.runtime.reduced();
+        Session session(problem.tasks, gpus.devices, plan, random_costs(schedule, random), kNccl);
+        train(problem, session, 2);
+        bits.insert(problem.bits(session));
+        const auto after = gpus.runtime.reduced();
+        groups.emplace(after.groups - before.groups, after.reduces - before.reduces);
+      }
+      EXPECT_EQ(bits.size(), 1U);
+      EXPECT_EQ(groups.size(), 1U);
+    }
+  }
+}
+
 TEST(Collectives, AStepHasOneGroupOfAllGradientsThatFitABucket) {
   const Problem problem(training_graph(adam()), 8);
   FakeDevices gpus("cuda");
