@@ -20,7 +20,8 @@ class TorchPeer {
   // `python` starts the script. Throws std::invalid_argument where the script cannot be read.
   TorchPeer(std::string python, std::string script);
 
-  // Of those of its options that change no mathematics, the fastest for this run, each tried once.
+  // Of those of its options that change no mathematics, the fastest for this run, each tried once. Throws
+  // std::runtime_error where none works.
   [[nodiscard]] std::string fastest_options(const PeerRun& run) const;
   // Median milliseconds of a step. Throws std::runtime_error with the script's last line where it fails.
   [[nodiscard]] double median_ms(const PeerRun& run, const std::string& options) const;
