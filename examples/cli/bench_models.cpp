@@ -124,6 +124,7 @@ class Contender {
       : model_(model.make()), data_(model.data()), batch_(batch) {
     CompileOptions options = model.compile;
     options.devices = fmt::format("cpu:{}", devices);
+    options.plan_in_background = false;  // a planner beside the steps would take a core from them
     model_.compile(options);
   }
   void run(int steps, Row& row) {

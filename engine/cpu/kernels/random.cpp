@@ -37,19 +37,34 @@ class Dropout final : public Kernel {
   Dropout(const Shape& x, double rate, std::int64_t stream)
       : samples_(x), stream_(stream), least_(dropout_threshold(rate)), scale_(static_cast<float>(1 / (1 - rate))) {}
   void run(const KernelArguments& arguments) override {
-    const float* const x = arguments.in(0);
-    float* const y = arguments.out(0);
-    samples_.for_each_block(
-        stream_, arguments,
-        [=, this](std::int64_t first, std::int64_t count, const std::array<std::uint32_t, 4>& bits) {
-          for (std::int64_t i = 0; i < count; ++i) {
-            const bool keep = bits[static_cast<std::size_t>(i)] >= least_;
-            y[first + i] = keep ? x[first + i] * scale_ : 0.0F;
-          }
-        });
+    const DrawKey key{arguments.context.seed, arguments.context.step, stream_};
+    const std::int64_t first_sample = arguments.micro_batch * samples_.count;
+    for_each_row(samples_.count, [=, this, x = arguments.in(0), y = arguments.out(0)](std::int64_t n) {
+      const std::int64_t row = n * samples_.elements;
+      for (std::int64_t first = 0; first < samples_.elements; first += kStrip) {
+        const std::int64_t count = std::min(kStrip, samples_.elements - first);
+        drop(key, first_sample + n, first / 4, count, x + row + first, y + row + first);
+      }
+    });
   }
 
  private:
+  static constexpr std::int64_t kStrip = 64;  // elements whose draws are made together, which fills the multipliers
+
+  void drop(const DrawKey& key, std::int64_t sample, std::int64_t first_block, std::int64_t count, const float* x,
+            float* y) const {
+    alignas(64) std::uint32_t bits[kStrip];
+    for (std::int64_t block = 0; block < kStrip / 4; ++block) {
+      const auto drawn = draws(key, sample, first_block + block);
+      std::copy(drawn.begin(), drawn.end(), bits + 4 * block);
+    }
+#pragma omp simd
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float kept = x[i] * scale_;
+      y[i] = bits[i] >= least_ ? kept : 0.0F;
+    }
+  }
+
   Samples samples_;
   std::int64_t stream_;
   std::uint32_t least_;
