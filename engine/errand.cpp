@@ -7,8 +7,9 @@ namespace skua {
 void Work::launch(Program& program, std::span<void* const> operands, Completion& completion) const {
   const Task& info = graph->task(task);
   const std::size_t inputs = graph->inputs(task).size();
-  if (info.kind == TaskKind::kReduce)
+  if (info.kind == TaskKind::kReduce) {
     return program.accumulate(info.value, operands[0], operands[1], stream, completion);
+  }
   program.launch({info.node, operands.first(inputs), operands.subspan(inputs), scratch, info.micro_batch, stream},
                  completion);
 }

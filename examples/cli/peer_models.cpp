@@ -34,16 +34,7 @@ Model gan() {
       .add(Conv2DTranspose(64, {5, 5}, {.strides = {2, 2}, .padding = "same"}))
       .add(LeakyReLU(0.2))
       .add(Conv2DTranspose(1, {5, 5}, {.activation = "tanh", .strides = {2, 2}, .padding = "same"}));
-  Sequential discriminator({1, 28, 28});
-  discriminator.add(Conv2D(64, {5, 5}, {.strides = {2, 2}, .padding = "same"}))
-      .add(LeakyReLU(0.2))
-      .add(Dropout(0.3))
-      .add(Conv2D(128, {5, 5}, {.strides = {2, 2}, .padding = "same"}))
-      .add(LeakyReLU(0.2))
-      .add(Dropout(0.3))
-      .add(Flatten())
-      .add(Dense(1, {.activation = "sigmoid"}));
-  return Gan(generator, discriminator, {.discriminator_optimizer = Adam(1e-3, {.epsilon = 1e-7})});
+  return Gan(generator, models::mnist_discriminator(), {.discriminator_optimizer = Adam(1e-3, {.epsilon = 1e-7})});
 }
 
 }  // namespace

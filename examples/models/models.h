@@ -45,6 +45,7 @@ struct Recipe {
 // Tokens int32 (N,length) to logits (N,vocabulary) of the word that comes next.
 [[nodiscard]] Sequential text_lstm(std::int64_t vocabulary = 10000, std::int64_t length = 100);
 [[nodiscard]] Gan mnist_gan();
+[[nodiscard]] Sequential mnist_discriminator();  // of mnist_gan: images (N,1,28,28) to probabilities (N,1)
 
 // The zoo. Images (3,size,size); any class count.
 // He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016; depth 18 or 50. Images below 64 get

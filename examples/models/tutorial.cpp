@@ -32,6 +32,19 @@ Sequential text_lstm(std::int64_t vocabulary, std::int64_t length) {
   return model;
 }
 
+Sequential mnist_discriminator() {
+  Sequential discriminator({1, 28, 28});
+  discriminator.add(Conv2D(64, {5, 5}, {.strides = {2, 2}, .padding = "same"}))
+      .add(LeakyReLU(0.2))
+      .add(Dropout(0.3))
+      .add(Conv2D(128, {5, 5}, {.strides = {2, 2}, .padding = "same"}))
+      .add(LeakyReLU(0.2))
+      .add(Dropout(0.3))
+      .add(Flatten())
+      .add(Dense(1, {.activation = "sigmoid"}));
+  return discriminator;
+}
+
 Gan mnist_gan() {
   // Batch norm keeps the generator from collapsing to blank images, as it does without.
   Sequential generator({100});
@@ -46,16 +59,7 @@ Gan mnist_gan() {
       .add(BatchNorm())
       .add(LeakyReLU(0.2))
       .add(Conv2DTranspose(1, {5, 5}, {.activation = "tanh", .strides = {2, 2}, .padding = "same"}));
-  Sequential discriminator({1, 28, 28});
-  discriminator.add(Conv2D(64, {5, 5}, {.strides = {2, 2}, .padding = "same"}))
-      .add(LeakyReLU(0.2))
-      .add(Dropout(0.3))
-      .add(Conv2D(128, {5, 5}, {.strides = {2, 2}, .padding = "same"}))
-      .add(LeakyReLU(0.2))
-      .add(Dropout(0.3))
-      .add(Flatten())
-      .add(Dense(1, {.activation = "sigmoid"}));
-  return {generator, discriminator, {.discriminator_optimizer = skua::Adam(1e-4, {.beta1 = 0.5})}};
+  return {generator, mnist_discriminator(), {.discriminator_optimizer = skua::Adam(1e-4, {.beta1 = 0.5})}};
 }
 
 }  // namespace skua::models
