@@ -53,10 +53,14 @@ KernelPointer make_split(NodeBuilder& builder);
 KernelPointer make_concatenate(NodeBuilder& builder);
 KernelPointer make_transpose(NodeBuilder& builder);
 KernelPointer make_matmul(NodeBuilder& builder);
-KernelPointer make_embedding(NodeBuilder& builder);
-KernelPointer make_embedding_backward(NodeBuilder& builder);
 KernelPointer make_not_equal(NodeBuilder& builder);
 KernelPointer make_causal_mask(NodeBuilder& builder);
+
+// embedding.cpp
+KernelPointer make_embedding(NodeBuilder& builder);
+KernelPointer make_embedding_backward(NodeBuilder& builder);
+KernelPointer make_embedding_dense(NodeBuilder& builder);
+KernelPointer make_embedding_dense_backward(NodeBuilder& builder);
 
 // normalization.cpp
 KernelPointer make_batch_norm(NodeBuilder& builder);

@@ -36,6 +36,8 @@ void add_into(GpuStream& stream, const ValueType& type, void* into, const void* 
 // embedding.cu
 KernelPointer make_embedding(const NodeView& node);
 KernelPointer make_embedding_backward(const NodeView& node);
+KernelPointer make_embedding_dense(const NodeView& node);
+KernelPointer make_embedding_dense_backward(const NodeView& node);
 
 // losses.cu
 KernelPointer make_elementwise_loss(const NodeView& node);
