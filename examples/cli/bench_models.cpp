@@ -20,6 +20,7 @@ namespace {
 
 struct ModelsOptions {
   std::vector<std::string> models = {"cnn", "rnn", "lstm", "gan"};
+  std::vector<std::string> passes = pass_names();
   std::vector<int> devices = {1, 2};
   int rounds = 5;
   int steps = 30;
@@ -120,10 +121,11 @@ void add_floor(const TaskGraph& graph, const MachineLimits& limits, Row& row) {
 // The model goes on from round to round, and keeps its plan's costs.
 class Contender {
  public:
-  Contender(const PeerModel& model, std::int64_t batch, int devices)
+  Contender(const PeerModel& model, std::int64_t batch, int devices, const std::vector<std::string>& passes)
       : model_(model.make()), data_(model.data()), batch_(batch) {
     CompileOptions options = model.compile;
     options.devices = fmt::format("cpu:{}", devices);
+    options.passes = passes;
     options.plan_in_background = false;  // a planner beside the steps would take a core from them
     model_.compile(options);
   }
@@ -150,7 +152,7 @@ Row measure(const PeerModel& model, std::int64_t batch, int devices, const Model
   row.devices = devices;
   const PeerRun run{model.name, batch, devices, options.steps};
   if (peer != nullptr) row.peer_options = peer->fastest_options(run);
-  Contender contender(model, batch, devices);
+  Contender contender(model, batch, devices, options.passes);
   for (int round = 0; round < options.rounds; ++round) {
     contender.run(options.steps, row);
     if (peer != nullptr) row.peer_ms.push_back(peer->median_ms(run, row.peer_options));
@@ -255,6 +257,7 @@ void add_bench_models_command(CLI::App& bench) {
   const auto options = std::make_shared<ModelsOptions>();
   add_list_option(command, "--models", options->models, "cnn, rnn, lstm, gan: PyTorch's shapes, dense Adam");
   add_device_counts_option(command, options->devices);
+  add_passes_option(command, options->passes);
   command.add_option("--rounds", options->rounds, "Rounds of both sides in turn")
       ->check(at_least(1))
       ->capture_default_str();

@@ -1,3 +1,4 @@
+#include "ops/activation.h"
 #include "ops/check.h"
 #include "ops/ops.h"
 
@@ -70,7 +71,7 @@ double flops_backward_weight(const Op&, TypeSpan inputs, TypeSpan outputs) {
 }  // namespace
 
 std::vector<OpDefinition> dense_ops() {
-  return {{"dense", infer, gradient, flops, {}},
+  return {with_activation({"dense", infer, gradient, flops, {}}),
           {"dense_backward_data", infer_backward_data, {}, flops_backward_data, {}},
           {"dense_backward_weight", infer_backward_weight, {}, flops_backward_weight, {}}};
 }

@@ -9,8 +9,9 @@ KernelPointer make_dense(NodeBuilder& builder) {
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS};
   if (bias) arguments.push_back(DNNL_ARG_BIAS);
   arguments.push_back(DNNL_ARG_DST);
-  return make_onednn_kernel<dnnl::inner_product_forward>(
-      builder, inner_product({x.rows(), x.last(), builder.output_type(0).shape.last()}, bias), arguments);
+  return with_activation(
+      builder, make_onednn_kernel<dnnl::inner_product_forward>(
+                   builder, inner_product({x.rows(), x.last(), builder.output_type(0).shape.last()}, bias), arguments));
 }
 
 KernelPointer make_dense_backward_data(NodeBuilder& builder) {

@@ -28,6 +28,8 @@ KernelPointer make_max_pool2d(NodeBuilder& builder);
 KernelPointer make_max_pool2d_backward(NodeBuilder& builder);
 
 // activations.cpp
+// `kernel`, and after it the activation that the node carries, in place. REQUIRES: output 0 was written.
+KernelPointer with_activation(NodeBuilder& builder, KernelPointer kernel);
 KernelPointer make_relu(NodeBuilder& builder);
 KernelPointer make_relu_backward(NodeBuilder& builder);
 KernelPointer make_sigmoid(NodeBuilder& builder);

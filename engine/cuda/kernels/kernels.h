@@ -22,6 +22,8 @@ KernelPointer make_causal_mask(const NodeView& node);
 // elementwise.cu
 KernelPointer make_activation(const NodeView& node);
 KernelPointer make_activation_backward(const NodeView& node);
+// `kernel`, and after it the activation that the node carries, in place on output 0.
+KernelPointer with_activation(const NodeView& node, KernelPointer kernel);
 KernelPointer make_add(const NodeView& node);
 KernelPointer make_multiply(const NodeView& node);
 KernelPointer make_bias_add(const NodeView& node);

@@ -209,7 +209,7 @@ class DenseBackwardWeight final : public Kernel {
 }  // namespace
 
 KernelPointer make_conv2d(const NodeView& node) {
-  return std::make_unique<Conv2d>(node.libraries, window_of(node.op, node.inputs));
+  return with_activation(node, std::make_unique<Conv2d>(node.libraries, window_of(node.op, node.inputs)));
 }
 KernelPointer make_conv2d_backward_data(const NodeView& node) {
   return std::make_unique<Conv2dBackwardData>(node.libraries, window_of(node.op, node.inputs));
@@ -228,7 +228,7 @@ KernelPointer make_dense(const NodeView& node) {
   spec.b = {true, spec.inner, 0};
   spec.y_stride = spec.columns;
   spec.bias = node.inputs.size() == 3;
-  return std::make_unique<Product>(node.libraries, spec);
+  return with_activation(node, std::make_unique<Product>(node.libraries, spec));
 }
 
 KernelPointer make_dense_backward_data(const NodeView& node) {
