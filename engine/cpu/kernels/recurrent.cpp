@@ -40,6 +40,10 @@ struct States {
   [[nodiscard]] const float* before(const Sizes& s, std::int64_t i, std::int64_t n) const {
     return i == 0 ? first + n * s.units : sequence + s.at(n, s.step(i - 1), s.units);
   }
+  // (N,H)
+  [[nodiscard]] Matrix before(const Sizes& s, std::int64_t i) const {
+    return {before(s, i, 0), false, i == 0 ? s.units : s.steps * s.units};
+  }
 };
 
 template <class Cell>
@@ -62,8 +66,7 @@ class Recurrence final : public Kernel {
     const std::int64_t wide = kWide * s_.units;
     for (std::int64_t i = 0; i < s_.steps; ++i) {
       const std::int64_t t = s_.step(i);
-      multiply({s_.batch, wide, s_.units}, {h.before(s_, i, 0), false, i == 0 ? s_.units : s_.steps * s_.units},
-               {a.in(1), true, s_.units}, 0, hidden, wide);
+      multiply({s_.batch, wide, s_.units}, h.before(s_, i), {a.in(1), true, s_.units}, 0, hidden, wide);
       for_each_row(s_.batch, [&, this](std::int64_t n) {
         const std::int64_t at = s_.at(n, t, 1);
         float* const c_now = Cell::kHasCells ? cells + at * s_.units : nullptr;
@@ -104,7 +107,8 @@ class RecurrenceBackward final : public Kernel {
  public:
   explicit RecurrenceBackward(const Sizes& sizes) : s_(sizes) {}
   [[nodiscard]] std::size_t scratch_bytes() const override {
-    return static_cast<std::size_t>(state_count() * 2 + before_count() + hidden_count()) * sizeof(float);
+    return static_cast<std::size_t>(wide()) * sizeof(double) +
+           static_cast<std::size_t>(state_count() + hidden_count()) * sizeof(float);
   }
   // weight_hh, h0, [c0], y, [activations], [cells], dy, dh_n, [dc_n], [mask] to dgates, dweight_hh, dbias_hh, dh0,
   // [dc0]
@@ -123,15 +127,18 @@ class RecurrenceBackward final : public Kernel {
     arrays.dgates = a.out(0);
     arrays.dh = a.out(3);  // the running gradients by the states
     arrays.dc = Cell::kHasCells ? a.out(4) : nullptr;
-    arrays.total = static_cast<float*>(a.scratch);
-    arrays.direct = arrays.total + state_count();
-    arrays.before = arrays.direct + state_count();
-    arrays.dhidden = Cell::kHiddenDiffers ? arrays.before + before_count() : arrays.dgates;
+    arrays.dweight = a.out(1);
+    arrays.dbias = static_cast<double*>(a.scratch);
+    arrays.total = reinterpret_cast<float*>(arrays.dbias + wide());
+    arrays.dhidden = Cell::kHiddenDiffers ? arrays.total + state_count() : arrays.dgates;
+    std::fill_n(arrays.dbias, wide(), 0.0);
     copy_row(a.in(kDy + 1), state_count(), arrays.dh);
     if (Cell::kHasCells) copy_row(a.in(kDy + 2), state_count(), arrays.dc);
-    for (std::int64_t i = s_.steps - 1; i >= 0; --i) run_step(arrays, i);
-    sum_weight(arrays, a.out(1));
-    sum_bias(arrays, a.out(2));
+    for (std::int64_t i = s_.steps - 1; i >= 0; --i) {
+      run_cells(arrays, i);
+      multiply_step(arrays, i);
+    }
+    std::copy_n(arrays.dbias, wide(), a.out(2));
   }
 
  private:
@@ -147,31 +154,29 @@ class RecurrenceBackward final : public Kernel {
     float* dh;       // (N,H)
     float* dc;       // (N,H)
     float* total;    // (N,H): by h of the step
-    float* direct;   // (N,H)
-    float* before;   // (N,T,H): the state before each step
+    float* dweight;  // (gates H,H)
+    double* dbias;   // (gates H)
   };
 
   [[nodiscard]] std::int64_t wide() const { return Cell::kGates * s_.units; }
   [[nodiscard]] std::int64_t state_count() const { return s_.batch * s_.units; }
-  [[nodiscard]] std::int64_t before_count() const { return s_.batch * s_.steps * s_.units; }
   [[nodiscard]] std::int64_t hidden_count() const { return Cell::kHiddenDiffers ? s_.batch * s_.steps * wide() : 0; }
 
-  void run_step(const Arrays& arrays, std::int64_t i) const {
+  void run_cells(const Arrays& arrays, std::int64_t i) const {
     const std::int64_t t = s_.step(i);
     const std::int64_t units = s_.units;
     for_each_row(s_.batch, [&, this](std::int64_t n) {
       const std::int64_t at = s_.at(n, t, 1);
       float* const total = arrays.total + n * units;
       const float* const dy = arrays.dy + at * units;
-      const float* const dh = arrays.dh + n * units;
+      float* const dh = arrays.dh + n * units;
       for (std::int64_t j = 0; j < units; ++j) total[j] = dh[j] + dy[j];
-      copy_row(arrays.h.before(s_, i, n), units, arrays.before + at * units);
       float* const dgates = arrays.dgates + at * wide();
       float* const dhidden = arrays.dhidden + at * wide();
       if (is_masked(arrays.mask, at)) {
         std::fill_n(dgates, wide(), 0.0F);
         if (Cell::kHiddenDiffers) std::fill_n(dhidden, wide(), 0.0F);
-        copy_row(total, units, arrays.direct + n * units);
+        copy_row(total, units, dh);
         return;
       }
       const recurrent::BackwardStep step{units,
@@ -184,32 +189,22 @@ class RecurrenceBackward final : public Kernel {
                                          Cell::kHasCells ? arrays.dc + n * units : nullptr,
                                          dgates,
                                          dhidden,
-                                         arrays.direct + n * units};
+                                         dh};
 #pragma omp simd
       for (std::int64_t j = 0; j < units; ++j) Cell::backward(step, j);
     });
-    copy_row(arrays.direct, state_count(), arrays.dh);
-    multiply({s_.batch, units, wide()}, {arrays.dhidden + t * wide(), false, s_.steps * wide()},
-             {arrays.weight, false, units}, 1, arrays.dh, units);
   }
 
-  void sum_weight(const Arrays& arrays, float* dweight) const {
-    multiply({wide(), s_.units, s_.batch * s_.steps}, {arrays.dhidden, true, wide()}, {arrays.before, false, s_.units},
-             0, dweight, s_.units);
-  }
-
-  void sum_bias(const Arrays& arrays, float* dbias) const {
-    constexpr std::int64_t kColumns = 64;
-    for_each_row((wide() + kColumns - 1) / kColumns, [&, this](std::int64_t block) {
-      const std::int64_t first = block * kColumns;
-      const std::int64_t count = std::min(kColumns, wide() - first);
-      double sums[kColumns] = {};
-      for (std::int64_t row = 0; row < s_.batch * s_.steps; ++row) {
-        const float* const from = arrays.dhidden + row * wide() + first;
-#pragma omp simd
-        for (std::int64_t j = 0; j < count; ++j) sums[j] += static_cast<double>(from[j]);
-      }
-      for (std::int64_t j = 0; j < count; ++j) dbias[first + j] = static_cast<float>(sums[j]);
+  // What the gradients by the hidden part of a step add, while they are in the cache.
+  void multiply_step(const Arrays& arrays, std::int64_t i) const {
+    const float* const dhidden = arrays.dhidden + s_.step(i) * wide();
+    const std::int64_t stride = s_.steps * wide();
+    multiply({s_.batch, s_.units, wide()}, {dhidden, false, stride}, {arrays.weight, false, s_.units}, 1, arrays.dh,
+             s_.units);
+    multiply({wide(), s_.units, s_.batch}, {dhidden, true, stride}, arrays.h.before(s_, i),
+             i == s_.steps - 1 ? 0.0F : 1.0F, arrays.dweight, s_.units);
+    for_each_element(wide(), [=, batch = s_.batch, dbias = arrays.dbias](std::int64_t j) {
+      for (std::int64_t n = 0; n < batch; ++n) dbias[j] += static_cast<double>(dhidden[n * stride + j]);
     });
   }
 
