@@ -11,12 +11,14 @@
 
 #include "command.h"
 #include "machine_limits.h"
-#include "peer_models.h"
+#include "models/peer_models.h"
 #include "skua/scheduler/median.h"
 #include "torch_peer.h"
 
 namespace skua::cli {
 namespace {
+
+using models::PeerModel;
 
 struct ModelsOptions {
   std::vector<std::string> models = {"cnn", "rnn", "lstm", "gan"};
@@ -121,7 +123,7 @@ void add_floor(const TaskGraph& graph, const MachineLimits& limits, Row& row) {
 class Contender {
  public:
   Contender(const PeerModel& model, std::int64_t batch, int devices)
-      : model_(model.make()), data_(model.data()), batch_(batch) {
+      : model_(model.make()), data_(model.data(batch)), batch_(batch) {
     CompileOptions options = model.compile;
     options.devices = fmt::format("cpu:{}", devices);
     options.plan_in_background = false;  // a planner beside the steps would take a core from them
@@ -216,15 +218,9 @@ void bench_models(const ModelsOptions& options) {
   expect_writable("--csv", options.csv);
   std::optional<TorchPeer> peer;
   if (!options.peer.empty()) peer.emplace(options.python, options.peer);
-  const auto known = [&](const std::string& name) {
-    return std::ranges::any_of(peer_models(), [&](const PeerModel& model) { return model.name == name; });
-  };
-  for (const std::string& name : options.models) {
-    if (!known(name))
-      throw std::invalid_argument(fmt::format("[--models] expected cnn, rnn, lstm or gan, got {}", name));
-  }
+  for (const std::string& name : options.models) static_cast<void>(models::peer_model(name));
   std::vector<Row> rows;
-  for (const PeerModel& model : peer_models()) {
+  for (const PeerModel& model : models::peer_models()) {
     if (std::ranges::find(options.models, model.name) == options.models.end()) continue;
     for (const std::int64_t batch : model.batches) {
       for (const int devices : options.devices) {
