@@ -95,7 +95,7 @@ const std::vector<PeerModel>& peer_models() {
 const PeerModel& peer_model(const std::string& name) {
   const auto found = std::ranges::find(peer_models(), name, &PeerModel::name);
   if (found == peer_models().end()) {
-    throw std::invalid_argument(fmt::format("[--models] expected cnn, rnn, lstm or gan, got {}", name));
+    throw std::invalid_argument(fmt::format("[model] expected cnn, rnn, lstm or gan, got {}", name));
   }
   return *found;
 }
