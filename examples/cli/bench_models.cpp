@@ -306,8 +306,8 @@ void add_bench_models_command(CLI::App& bench) {
 }
 
 void add_bench_model_command(CLI::App& bench) {
-  CLI::App& command =
-      *bench.add_subcommand("model", "Train one of them for a few steps, as bench models does to see memory and start");
+  CLI::App& command = *bench.add_subcommand("model", "Train one of them for a few steps: what bench models starts");
+  command.group("");  // not in the help of bench
   const auto options = std::make_shared<ModelOptions>();
   command.add_option("MODEL", options->model, "cnn, rnn, lstm or gan")->required();
   command.add_option("--batch", options->batch, "Samples a step")->check(at_least(1))->capture_default_str();
