@@ -158,6 +158,7 @@ void add_bench_command(CLI::App& program) {
   add_bench_planning_command(bench);
   add_bench_policies_command(bench);
   add_bench_models_command(bench);
+  add_bench_model_command(bench);
   add_bench_stealing_command(bench);
   add_bench_overhead_command(bench);
   add_bench_wakeup_command(bench);

@@ -9,14 +9,17 @@
 #include <memory>
 #include <stdexcept>
 
+#include "child_process.h"
 #include "command.h"
 #include "machine_limits.h"
-#include "peer_models.h"
+#include "models/peer_models.h"
 #include "skua/scheduler/median.h"
 #include "torch_peer.h"
 
 namespace skua::cli {
 namespace {
+
+using models::PeerModel;
 
 struct ModelsOptions {
   std::vector<std::string> models = {"cnn", "rnn", "lstm", "gan"};
@@ -38,6 +41,9 @@ struct Row {
   std::vector<double> skua_ms;  // by round
   std::vector<double> peer_ms;
   std::string peer_options;
+  double peak_bytes = 0;                 // resident, of a process that trains kFreshSteps
+  double peer_peak_bytes = 0;            // the same of the peer
+  double first_step_seconds = 0;         // of a process that trains one step, from its start to its end
   double gflop = 0;                      // of a step
   double floor_ms = 0;                   // by the machine's limits
   std::map<std::string, double> shares;  // of the devices' time, by what they do
@@ -122,17 +128,21 @@ void add_floor(const TaskGraph& graph, const MachineLimits& limits, Row& row) {
 class Contender {
  public:
   Contender(const PeerModel& model, std::int64_t batch, int devices, const std::vector<std::string>& passes)
-      : model_(model.make()), data_(model.data()), batch_(batch) {
+      : model_(model.make()), data_(model.data(batch)), batch_(batch) {
     CompileOptions options = model.compile;
     options.devices = fmt::format("cpu:{}", devices);
     options.passes = passes;
     options.plan_in_background = false;  // a planner beside the steps would take a core from them
     model_.compile(options);
   }
+  void fit(int steps, const std::vector<Callback*>& callbacks, int trace_steps) {
+    model_.fit(
+        *data_,
+        {.batch_size = batch_, .steps = steps, .callbacks = callbacks, .verbose = false, .trace_steps = trace_steps});
+  }
   void run(int steps, Row& row) {
     StepTimer timer;
-    model_.fit(*data_,
-               {.batch_size = batch_, .steps = 2 * steps, .callbacks = {&timer}, .verbose = false, .trace_steps = 5});
+    fit(2 * steps, {&timer}, 5);
     row.skua_ms.push_back(timer.median_ms());
     row.micro_batches = model_.report().plan.micro_batches;
   }
@@ -144,23 +154,45 @@ class Contender {
   std::int64_t batch_;
 };
 
-Row measure(const PeerModel& model, std::int64_t batch, int devices, const ModelsOptions& options,
-            const TorchPeer* peer) {
+constexpr int kFreshSteps = 5;
+
+ChildRun fresh_process(const Row& row, int steps, const std::vector<std::string>& passes) {
+  ChildRun child = run_child({own_program(), "bench", "model", row.model, "--batch", std::to_string(row.batch),
+                              "--devices", std::to_string(row.devices), "--steps", std::to_string(steps), "--passes",
+                              passes.empty() ? "none" : fmt::format("{}", fmt::join(passes, ","))});
+  if (child.status != 0) throw std::runtime_error(fmt::format("[bench model] {}: {}", row.model, child.output));
+  return child;
+}
+
+PeerRun peer_run(const Row& row, int steps) {
+  return {row.model, row.batch, row.devices, steps};
+}
+
+// What processes of their own show.
+Row begin(const PeerModel& model, std::int64_t batch, int devices, const ModelsOptions& options,
+          const TorchPeer* peer) {
   Row row;
   row.model = model.name;
   row.batch = batch;
   row.devices = devices;
-  const PeerRun run{model.name, batch, devices, options.steps};
-  if (peer != nullptr) row.peer_options = peer->fastest_options(run);
-  Contender contender(model, batch, devices, options.passes);
+  row.peak_bytes = fresh_process(row, kFreshSteps, options.passes).peak_bytes;
+  row.first_step_seconds = fresh_process(row, 1, options.passes).seconds;
+  if (peer != nullptr) {
+    row.peer_options = peer->fastest_options(peer_run(row, options.steps));
+    row.peer_peak_bytes = peer->peak_bytes(peer_run(row, kFreshSteps), row.peer_options);
+  }
+  return row;
+}
+
+void measure(Row& row, const ModelsOptions& options, const TorchPeer* peer) {
+  Contender contender(models::peer_model(row.model), row.batch, row.devices, options.passes);
   for (int round = 0; round < options.rounds; ++round) {
     contender.run(options.steps, row);
-    if (peer != nullptr) row.peer_ms.push_back(peer->median_ms(run, row.peer_options));
+    if (peer != nullptr) row.peer_ms.push_back(peer->median_ms(peer_run(row, options.steps), row.peer_options));
   }
   add_shares(contender.report(), row);
-  add_floor(contender.report().schedule->graph(), machine_limits(devices), row);
-  fmt::print(stderr, "{}, batch {}, {} cores: {:.2f} ms\n", row.model, batch, devices, row.median());
-  return row;
+  add_floor(contender.report().schedule->graph(), machine_limits(row.devices), row);
+  fmt::print(stderr, "{}, batch {}, {} cores: {:.2f} ms\n", row.model, row.batch, row.devices, row.median());
 }
 
 nlohmann::json to_json(const Row& row) {
@@ -170,27 +202,32 @@ nlohmann::json to_json(const Row& row) {
                            {"micro_batches", row.micro_batches},
                            {"median_step_ms", row.median()},
                            {"rounds_ms", row.skua_ms},
+                           {"peak_bytes", row.peak_bytes},
+                           {"first_step_seconds", row.first_step_seconds},
                            {"gflop_per_step", row.gflop},
                            {"floor_ms", row.floor_ms},
                            {"shares", row.shares}};
   if (row.peer_ms.empty()) return object;
   object["peer_median_step_ms"] = median_of(row.peer_ms);
   object["peer_rounds_ms"] = row.peer_ms;
+  object["peer_peak_bytes"] = row.peer_peak_bytes;
   object["peer_options"] = row.peer_options;
   object["ratio"] = row.ratio();
   return object;
 }
 
 std::vector<std::vector<std::string>> table_of(const std::vector<Row>& rows) {
-  std::vector<std::vector<std::string>> table{
-      {"model", "batch", "cores", "M", "ms", "peer ms", "ratio", "GFLOP/s", "floor ms", "of floor"}};
+  std::vector<std::vector<std::string>> table{{"model", "batch", "cores", "M", "ms", "peer ms", "ratio", "GFLOP/s",
+                                               "floor ms", "of floor", "peak MB", "peer MB", "first step s"}};
   for (const Row& row : rows) {
     const bool peer = !row.peer_ms.empty();
     table.push_back(
         {row.model, fmt::format("{}", row.batch), fmt::format("{}", row.devices), fmt::format("{}", row.micro_batches),
          fmt::format("{:.2f}", row.median()), peer ? fmt::format("{:.2f}", median_of(row.peer_ms)) : "-",
          peer ? fmt::format("{:.2f}", row.ratio()) : "-", fmt::format("{:.1f}", row.gflop / row.median() * 1e3),
-         fmt::format("{:.2f}", row.floor_ms), fmt::format("{:.0f} %", 100 * row.floor_ms / row.median())});
+         fmt::format("{:.2f}", row.floor_ms), fmt::format("{:.0f} %", 100 * row.floor_ms / row.median()),
+         fmt::format("{:.0f}", row.peak_bytes / 1e6), peer ? fmt::format("{:.0f}", row.peer_peak_bytes / 1e6) : "-",
+         fmt::format("{:.2f}", row.first_step_seconds)});
   }
   return table;
 }
@@ -218,22 +255,18 @@ void bench_models(const ModelsOptions& options) {
   expect_writable("--csv", options.csv);
   std::optional<TorchPeer> peer;
   if (!options.peer.empty()) peer.emplace(options.python, options.peer);
-  const auto known = [&](const std::string& name) {
-    return std::ranges::any_of(peer_models(), [&](const PeerModel& model) { return model.name == name; });
-  };
-  for (const std::string& name : options.models) {
-    if (!known(name))
-      throw std::invalid_argument(fmt::format("[--models] expected cnn, rnn, lstm or gan, got {}", name));
-  }
+  for (const std::string& name : options.models) static_cast<void>(models::peer_model(name));
   std::vector<Row> rows;
-  for (const PeerModel& model : peer_models()) {
+  for (const PeerModel& model : models::peer_models()) {
     if (std::ranges::find(options.models, model.name) == options.models.end()) continue;
     for (const std::int64_t batch : model.batches) {
       for (const int devices : options.devices) {
-        rows.push_back(measure(model, batch, devices, options, peer ? &*peer : nullptr));
+        rows.push_back(begin(model, batch, devices, options, peer ? &*peer : nullptr));
       }
     }
   }
+  // Only now, since this process's own size would count as that of processes it starts.
+  for (Row& row : rows) measure(row, options, peer ? &*peer : nullptr);
   if (!options.csv.empty()) write_csv(table_of(rows), options.csv);
   if (options.json) {
     nlohmann::json object = {{"bench", "models"},
@@ -249,6 +282,14 @@ void bench_models(const ModelsOptions& options) {
   fmt::print("\n");
   print_table(shares_of(rows));
 }
+
+struct ModelOptions {
+  std::string model;
+  std::int64_t batch = 32;
+  int devices = 1;
+  int steps = kFreshSteps;
+  std::vector<std::string> passes = pass_names();
+};
 
 }  // namespace
 
@@ -267,6 +308,21 @@ void add_bench_models_command(CLI::App& bench) {
   command.add_option("--csv", options->csv, "Write the table as CSV");
   add_json_option(command, options->json);
   command.callback([options] { bench_models(*options); });
+}
+
+void add_bench_model_command(CLI::App& bench) {
+  CLI::App& command = *bench.add_subcommand("model", "Train one of them for a few steps: what bench models starts");
+  command.group("");  // not in the help of bench
+  const auto options = std::make_shared<ModelOptions>();
+  command.add_option("MODEL", options->model, "cnn, rnn, lstm or gan")->required();
+  command.add_option("--batch", options->batch, "Samples a step")->check(at_least(1))->capture_default_str();
+  command.add_option("--devices", options->devices, "CPU devices")->check(at_least(1))->capture_default_str();
+  command.add_option("--steps", options->steps, "Steps")->check(at_least(1))->capture_default_str();
+  add_passes_option(command, options->passes);
+  command.callback([options] {
+    Contender(models::peer_model(options->model), options->batch, options->devices, options->passes)
+        .fit(options->steps, {}, 0);
+  });
 }
 
 }  // namespace skua::cli

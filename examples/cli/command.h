@@ -28,6 +28,7 @@ void add_bench_planning_command(CLI::App& bench);
 void add_bench_fidelity_command(CLI::App& bench);
 void add_bench_policies_command(CLI::App& bench);
 void add_bench_models_command(CLI::App& bench);
+void add_bench_model_command(CLI::App& bench);
 void add_bench_stealing_command(CLI::App& bench);
 void add_bench_overhead_command(CLI::App& bench);
 void add_bench_wakeup_command(CLI::App& bench);

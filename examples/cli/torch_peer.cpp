@@ -3,14 +3,16 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <limits>
+#include <sstream>
 #include <stdexcept>
 #include <tuple>
 
 namespace skua::cli {
 namespace {
+
+constexpr std::string_view kMedian = " median_ms=";
 
 // What may be faster and computes the same; "" is the script's own setting.
 std::vector<std::string> candidates(const std::string& model) {
@@ -27,23 +29,6 @@ std::vector<std::string> candidates(const std::string& model) {
     for (const std::string& options : by_model) all.push_back("--malloc" + options + blas);
   }
   return all;
-}
-
-std::string quoted(const std::string& word) {
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
-  return text + "'";
-}
-
-// Standard output and error of a shell command.
-std::pair<int, std::string> run_command(const std::string& command) {
-  FILE* const pipe = popen((command + " 2>&1").c_str(), "r");
-  if (pipe == nullptr) throw std::runtime_error(fmt::format("[peer] cannot start {}", command));
-  std::string output;
-  char buffer[4096];
-  while (const std::size_t read = std::fread(buffer, 1, sizeof buffer, pipe)) output.append(buffer, read);
-  const int status = pclose(pipe);
-  return {status, output};
 }
 
 std::string last_line(std::string text) {
@@ -75,18 +60,32 @@ std::string TorchPeer::fastest_options(const PeerRun& run) const {
   return best;
 }
 
-double TorchPeer::median_ms(const PeerRun& run, const std::string& options) const {
-  const auto [status, output] =
-      run_command(fmt::format("{} {} --model {} --batch {} --threads {} --steps {} {}", quoted(python_),
-                              quoted(script_), run.model, run.batch, run.threads, run.steps, options));
-  const std::string line = last_line(output);
-  constexpr std::string_view kKey = " median_ms=";
-  const std::size_t at = line.find(kKey);
-  if (status != 0 || !line.starts_with("RESULT") || at == std::string::npos) {
+ChildRun TorchPeer::train(const PeerRun& run, const std::string& options) const {
+  std::vector<std::string> words{python_,     script_,
+                                 "--model",   run.model,
+                                 "--batch",   std::to_string(run.batch),
+                                 "--threads", std::to_string(run.threads),
+                                 "--steps",   std::to_string(run.steps)};
+  std::istringstream more(options);
+  for (std::string word; more >> word;) words.push_back(word);
+  ChildRun child = run_child(words);
+  const std::string line = last_line(child.output);
+  if (child.status != 0 || !line.starts_with("RESULT") || line.find(kMedian) == std::string::npos) {
     throw std::runtime_error(
         fmt::format("[peer] {} {}: expected a line RESULT with median_ms, got '{}'", run.model, options, line));
   }
-  return std::stod(line.substr(at + kKey.size()));
+  return child;
+}
+
+double TorchPeer::median_ms(const PeerRun& run, const std::string& options) const {
+  const std::string line = last_line(train(run, options).output);
+  return std::stod(line.substr(line.find(kMedian) + kMedian.size()));
+}
+
+double TorchPeer::peak_bytes(const PeerRun& run, const std::string& options) const {
+  PeerRun all = run;
+  all.steps = run.steps - 1;  // the script trains one before those it times
+  return train(all, options + " --warmup 0").peak_bytes;
 }
 
 }  // namespace skua::cli

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "child_process.h"
+
 namespace skua::cli {
 
 struct PeerRun {
@@ -25,8 +27,12 @@ class TorchPeer {
   [[nodiscard]] std::string fastest_options(const PeerRun& run) const;
   // Median milliseconds of a step. Throws std::runtime_error with the script's last line where it fails.
   [[nodiscard]] double median_ms(const PeerRun& run, const std::string& options) const;
+  // Peak resident memory of a process that trains `run.steps` steps, at least 2. Throws likewise.
+  [[nodiscard]] double peak_bytes(const PeerRun& run, const std::string& options) const;
 
  private:
+  [[nodiscard]] ChildRun train(const PeerRun& run, const std::string& options) const;
+
   std::string python_;
   std::string script_;
 };
