@@ -1,30 +1,50 @@
+#include "fourier_convolution.h"
 #include "kernels.h"
 #include "onednn_kernel.h"
 
 namespace skua::cpu {
 
-KernelPointer make_conv2d(NodeBuilder& builder) {
+namespace {
+
+// Direct kernels work at 16 channels at once. Measured: twice as fast and more from 9 taps on, slower with one.
+bool scatter_pays(const Window2d& window) {
+  return window.groups == 1 && window.in_channels <= 4 && window.kernel_height * window.kernel_width >= 9;
+}
+
+KernelPointer make_direct_convolution(NodeBuilder& builder, const Window2d& window) {
   const bool bias = builder.input_count() == 3;
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS};
   if (bias) arguments.push_back(DNNL_ARG_BIAS);
   arguments.push_back(DNNL_ARG_DST);
-  return with_activation(builder,
-                         make_onednn_kernel<dnnl::convolution_forward>(
-                             builder, convolution(window_of(builder.op(), builder.input_types()), bias), arguments));
+  return make_onednn_kernel<dnnl::convolution_forward>(builder, convolution(window, bias), arguments);
+}
+
+}  // namespace
+
+KernelPointer make_conv2d(NodeBuilder& builder) {
+  const Window2d window = window_of(builder.op(), builder.input_types());
+  return with_activation(builder, fourier_pays(window)
+                                      ? make_fourier_convolution(builder, window, ConvolutionPart::kForward)
+                                      : make_direct_convolution(builder, window));
 }
 
 KernelPointer make_conv2d_backward_data(NodeBuilder& builder) {
+  const Window2d window = window_of(builder.op(), builder.input_types());
+  if (fourier_pays(window)) return make_fourier_convolution(builder, window, ConvolutionPart::kBackwardData);
+  if (scatter_pays(window)) return make_scattered_convolution(builder, window);
   return make_onednn_kernel<dnnl::convolution_backward_data>(
-      builder, convolution_backward_data(window_of(builder.op(), builder.input_types())),
+      builder, convolution_backward_data(window),
       std::vector<int>{DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC});
 }
 
 KernelPointer make_conv2d_backward_weight(NodeBuilder& builder) {
+  const Window2d window = window_of(builder.op(), builder.input_types());
+  if (fourier_pays(window)) return make_fourier_convolution(builder, window, ConvolutionPart::kBackwardWeight);
   const bool bias = builder.output_count() == 2;
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS};
   if (bias) arguments.push_back(DNNL_ARG_DIFF_BIAS);
-  return make_onednn_kernel<dnnl::convolution_backward_weights>(
-      builder, convolution_backward_weights(window_of(builder.op(), builder.input_types()), bias), arguments);
+  return make_onednn_kernel<dnnl::convolution_backward_weights>(builder, convolution_backward_weights(window, bias),
+                                                                arguments);
 }
 
 }  // namespace skua::cpu

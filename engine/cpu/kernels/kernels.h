@@ -18,6 +18,9 @@ KernelPointer make_conv2d(NodeBuilder& builder);
 KernelPointer make_conv2d_backward_data(NodeBuilder& builder);
 KernelPointer make_conv2d_backward_weight(NodeBuilder& builder);
 
+// scattered_convolution.cpp, a conv2d_backward_data without groups
+KernelPointer make_scattered_convolution(NodeBuilder& builder, const Window2d& window);
+
 // dense.cpp
 KernelPointer make_dense(NodeBuilder& builder);
 KernelPointer make_dense_backward_data(NodeBuilder& builder);
