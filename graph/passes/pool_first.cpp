@@ -1,11 +1,11 @@
 // Of an increasing function f and a maximum, max(f(x)) = f(max(x)): the pool comes first, and applies f to what it
 // gives.
 //
-// Values keep their bits where f never falls as computed, as with relu and leaky_relu; of the others, last bits may
-// differ. So does the position that takes the gradient, only where elements of a window differ that f rounds to
-// one number: the largest takes it then, and not the first. With relu that is where both gradients are 0. Of a position
-// that several windows take, gradients were summed before f' was applied, and are now summed after it: of relu, whose
-// slope is 0 or 1, the same bits; with other functions windows must not overlap.
+// Values keep their bits, as f never falls as computed (OpTraits::increasing). So do gradients where windows do not
+// overlap, unless f rounds different elements of a window to one number: the first of these took the gradient, and now
+// the largest does, which is as right. With relu such elements are those not above 0, whose gradient is 0 either way.
+// Where windows overlap, a position's gradients were summed before f' was applied and are now summed after it: of relu,
+// whose slope is 0 or 1, that gives the same bits; of others it would not.
 #include "passes/passes.h"
 #include "skua/graph/op_registry.h"
 
@@ -21,7 +21,8 @@ bool overlapping(const Op& pool) {
 
 // The pool that may come before this activation; invalid where there is none.
 NodeId pool_after(const Graph& graph, const Uses& uses, const Node& activation) {
-  if (!op_definition(activation.op.type).traits.activation) return {};
+  const OpTraits& traits = op_definition(activation.op.type).traits;
+  if (!traits.activation || !traits.increasing) return {};
   const NodeId reader = uses.only_reader(activation.outputs[0]);
   if (!reader.valid()) return {};
   const Node& pool = graph.node(reader);

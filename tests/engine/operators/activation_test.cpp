@@ -96,5 +96,22 @@ TEST(CarriedActivations, OfMaxPools) {
   });
 }
 
+// What OpTraits::increasing says of float32, over numbers next to each other around random ones.
+TEST(CarriedActivations, IncreasingOnesNeverFall) {
+  for (const std::string& type : op_types()) {
+    if (!op_definition(type).traits.increasing) continue;
+    SCOPED_TRACE(type);
+    for_each_problem([&](Problem& p) {
+      const ValueId x = p.input("x", {1, 1000});
+      float at = static_cast<float>(p.random.uniform(-1, 1) * std::exp2(between(p.random, -20, 6)));
+      for (double& element : p.values[x]) element = at = std::nextafter(at, 100.0F);
+      Op op{type, {}};
+      if (type == "leaky_relu" || type == "elu") op.attributes.set("alpha", 0.3);
+      const Tensor y = result_of(p, p.node(op, {x}, "y"));
+      EXPECT_TRUE(std::is_sorted(y.floats().begin(), y.floats().end()));
+    });
+  }
+}
+
 }  // namespace
 }  // namespace skua::test
