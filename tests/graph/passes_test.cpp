@@ -299,6 +299,7 @@ struct Chain {
     conv2 = graph.add_node(conv2d(), {z, graph.add_parameter("w2", {4, 4, 3, 3})}, "conv2").at(0);
     z = graph.add_node({"tanh", {}}, {conv2}, "tanh").at(0);
     y = graph.add_node(max_pool2d({2, 2}, {2, 2}), {z}, "pool2").at(0);
+    graph.mark_output(y);
   }
   // Extents of the first output.
   static Integers size(const Graph& graph, const std::string& node) {
@@ -340,7 +341,7 @@ TEST(DeadRegions, PaddingIsWhatIsReached) {
   const ValueId x = graph.add_input("x", {{1, 1, 7, 7}});
   const ValueId y =
       graph.add_node(conv2d({1, 1}, {1, 1, 1, 1}), {x, graph.add_parameter("w", {1, 1, 3, 3})}, "conv").at(0);
-  graph.add_node(max_pool2d({2, 3}, {2, 3}), {y}, "pool");
+  graph.mark_output(graph.add_node(max_pool2d({2, 3}, {2, 3}), {y}, "pool").at(0));
   const Graph after = rewrite(graph, {}, {"dead_regions"}).graph;
   EXPECT_EQ(Chain::size(after, "conv"), Integers({6, 6}));
   EXPECT_EQ(after.node(after.find_node("conv")).op.attributes.integers("padding"), Integers({1, 1, 0, 0}));
