@@ -138,10 +138,13 @@ Window2d backward_weight_window(const Op& op, TypeSpan inputs) {
 }
 
 Window2d pool_backward_window(const Op& op, TypeSpan inputs, bool indices) {
-  ops::expect_inputs(inputs, indices ? 2 : 1, indices ? 2 : 1);
+  const bool result = op.attributes.has("activation");
+  const std::size_t count = 1U + (indices ? 1U : 0U) + (result ? 1U : 0U);
+  ops::expect_inputs(inputs, count, count);
   const Window2d window = pool_window(op, shape_attribute(op, "input_shape"));
   ops::expect_shape("dy", window.output_shape(), ops::float_shape("dy", inputs[0]));
   if (indices) ops::expect_shape("indices", window.output_shape(), ops::int_shape("indices", inputs[1]));
+  if (result) ops::expect_shape("y", window.output_shape(), ops::float_shape("y", inputs[2]));
   return window;
 }
 

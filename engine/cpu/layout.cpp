@@ -1,5 +1,7 @@
 #include "layout.h"
 
+#include <algorithm>
+
 namespace skua::cpu {
 
 namespace {
@@ -58,6 +60,17 @@ MemoryDesc row_major(const MemoryDesc& desc) {
 
 Layout ImageBlocks::layout_of(const Shape& image, DType dtype) const {
   return Layout(MemoryDesc(image.extents(), data_type(dtype), tag));
+}
+
+void ImageBlocks::clear_padding(const Shape& image, float* data) const {
+  const std::int64_t used = image[1] % inner;  // of a sample's last block
+  if (used == 0) return;
+  const std::int64_t pixels = image[2] * image[3];
+  const std::int64_t blocks = outer / image[0];
+  for (std::int64_t n = 1; n <= image[0]; ++n) {
+    float* const last = data + (n * blocks - 1) * pixels * inner;
+    for (std::int64_t i = 0; i < pixels; ++i) std::fill(last + i * inner + used, last + (i + 1) * inner, 0.0F);
+  }
 }
 
 ImageBlocks image_blocks(const Layout& layout, const ValueType& image) {

@@ -39,6 +39,8 @@ struct ImageBlocks {
   std::int64_t inner = 1;  // 1, 8 or 16
 
   [[nodiscard]] Layout layout_of(const Shape& image, DType dtype) const;
+  // Writes the zeros that `data` holds beside the image's channels.
+  void clear_padding(const Shape& image, float* data) const;
 };
 // Plain where `layout` is no such array; a kernel then reads a plain copy.
 [[nodiscard]] ImageBlocks image_blocks(const Layout& layout, const ValueType& image);

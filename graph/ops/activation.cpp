@@ -6,8 +6,6 @@
 
 namespace skua::ops {
 
-namespace {
-
 void check_activation(const Op& activation, const ValueType& output) {
   if (!op_definition(activation.type).traits.activation) {
     throw std::invalid_argument(
@@ -15,8 +13,6 @@ void check_activation(const Op& activation, const ValueType& output) {
   }
   (void)op_definition(activation.type).infer(activation, std::span(&output, 1));
 }
-
-}  // namespace
 
 Op without_activation(const Op& op) {
   Op plain = op;

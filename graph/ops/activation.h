@@ -10,4 +10,7 @@ namespace skua::ops {
 // The operator as if it carried none.
 [[nodiscard]] Op without_activation(const Op& op);
 
+// Throws std::invalid_argument unless it is one that can be carried, with its attributes.
+void check_activation(const Op& activation, const ValueType& output);
+
 }  // namespace skua::ops

@@ -268,6 +268,32 @@ std::vector<ValueId> causal_mask_gradient(GradientContext& context) {
   return {context.output_gradient(0)};
 }
 
+std::vector<ValueType> infer_crop2d(const Op& op, TypeSpan inputs) {
+  expect_attributes(op, {"size"});
+  expect_inputs(inputs, 1, 1);
+  const Shape& x = float_shape("input", inputs[0], "(N,C,H,W)");
+  const auto& size = small_integers(op, "size", 2, 1);
+  if (size[0] > x[2] || size[1] > x[3]) {
+    throw std::invalid_argument(
+        fmt::format("expected a 'size' within {}, got [{}]", x.to_string(), fmt::join(size, ",")));
+  }
+  return {{Shape{x[0], x[1], size[0], size[1]}}};
+}
+
+std::vector<ValueType> infer_crop2d_backward(const Op& op, TypeSpan inputs) {
+  expect_attributes(op, {"input_shape"});
+  expect_inputs(inputs, 1, 1);
+  const Shape x(small_integers(op, "input_shape", 4, 1));
+  const Shape& dy = float_shape("dy", inputs[0], "(N,C,h,w)");
+  expect_shape("dy", Shape{x[0], x[1], std::min(x[2], dy[2]), std::min(x[3], dy[3])}, dy);
+  return {{x}};
+}
+
+std::vector<ValueId> crop2d_gradient(GradientContext& context) {
+  const Op op{"crop2d_backward", {{"input_shape", context.type(context.input(0)).shape.extents()}}};
+  return context.add(op, {context.output_gradient(0)}, "backward");
+}
+
 }  // namespace
 
 std::vector<OpDefinition> array_ops() {
@@ -280,7 +306,9 @@ std::vector<OpDefinition> array_ops() {
           {"embedding_dense", infer_embedding_dense, embedding_dense_gradient, flops_embedding_dense, {}},
           {"embedding_dense_backward", infer_embedding_dense_backward, {}, flops_embedding_dense_backward, {}},
           {"not_equal", infer_not_equal, {}, {}, {}},
-          {"causal_mask", infer_causal_mask, causal_mask_gradient, {}, {}}};
+          {"causal_mask", infer_causal_mask, causal_mask_gradient, {}, {}},
+          {"crop2d", infer_crop2d, crop2d_gradient, {}, {}},
+          {"crop2d_backward", infer_crop2d_backward, {}, {}, {}}};
 }
 
 }  // namespace skua::ops

@@ -100,7 +100,8 @@ auto per_element(double operations) {
 
 std::vector<OpDefinition> elementwise_ops() {
   constexpr OpTraits kPointwise{.pointwise = true};
-  constexpr OpTraits kActivation{.pointwise = true, .activation = true};
+  constexpr OpTraits kActivation{.pointwise = true, .activation = true, .increasing = true};
+  constexpr OpTraits kSoftplus{.pointwise = true, .activation = true};  // its last bit may fall
   return {{"relu", infer_unary, activation_gradient, per_element(1), {}, kActivation},
           {"sigmoid", infer_unary, activation_gradient, per_element(4), {}, kActivation},
           {"tanh", infer_unary, activation_gradient, per_element(1), {}, kActivation},
@@ -109,7 +110,7 @@ std::vector<OpDefinition> elementwise_ops() {
           {"tanh_backward", infer_binary, {}, per_element(3), {}, kPointwise},
           {"leaky_relu", infer_with_alpha, activation_gradient, per_element(2), {}, kActivation},
           {"elu", infer_with_alpha, activation_gradient, per_element(3), {}, kActivation},
-          {"softplus", infer_unary, activation_gradient, per_element(4), {}, kActivation},
+          {"softplus", infer_unary, activation_gradient, per_element(4), {}, kSoftplus},
           {"gelu", infer_unary, gelu_gradient, per_element(4), {}, kPointwise},
           {"softmax", infer_softmax, activation_gradient, per_element(5), {}},
           {"leaky_relu_backward", infer_binary_with_alpha, {}, per_element(2), {}, kPointwise},

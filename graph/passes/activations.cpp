@@ -30,12 +30,9 @@ Rewritten fuse_activations(const Graph& graph, std::span<const ValueId> kept) {
     }
     taken[after.index()] = true;
     const Node& activation = graph.node(after);
-    Op op = node.op;
-    for (const auto& [name, value] : activation.op.attributes.values()) op.attributes.set(name, value);
-    op.attributes.set("activation", activation.op.type);
     std::vector<ValueId> outputs = node.outputs;
     outputs[0] = activation.outputs[0];
-    rewriting.add(node, std::move(op), node.inputs, outputs);
+    rewriting.add(node, carrying(node.op, activation.op), node.inputs, outputs);
   }
   return rewriting.finish();
 }

@@ -10,6 +10,12 @@ namespace skua {
 
 namespace passes {
 
+Op carrying(Op op, const Op& activation) {
+  for (const auto& [name, value] : activation.attributes.values()) op.attributes.set(name, value);
+  op.attributes.set("activation", activation.type);
+  return op;
+}
+
 Uses::Uses(const Graph& graph, std::span<const ValueId> kept)
     : readers_(graph.value_count()), stays_(graph.value_count()) {
   for (std::size_t i = 0; i < graph.node_count(); ++i) {
@@ -56,8 +62,11 @@ const std::vector<Pass>& graph_passes() {
   static const std::vector<Pass> list{
       {"embeddings", "a dense layer multiplies only the rows of an embedding that occur, once each",
        passes::fuse_embeddings},
+      {"pool_first", "a max-pool comes before the activation, which becomes part of it", passes::pool_first},
       {"activations", "an activation becomes part of the convolution, product or sum of biases before it",
        passes::fuse_activations},
+      {"dead_regions", "rows and columns of images that no pool or convolution reaches are not computed",
+       passes::dead_regions},
   };
   return list;
 }

@@ -6,7 +6,12 @@
 namespace skua::passes {
 
 Rewritten fuse_embeddings(const Graph& graph, std::span<const ValueId> kept);
+Rewritten pool_first(const Graph& graph, std::span<const ValueId> kept);
 Rewritten fuse_activations(const Graph& graph, std::span<const ValueId> kept);
+Rewritten dead_regions(const Graph& graph, std::span<const ValueId> kept);
+
+// The operator with the activation that it carries from now on.
+[[nodiscard]] Op carrying(Op op, const Op& activation);
 
 // Who reads each value, and what must stay.
 class Uses {

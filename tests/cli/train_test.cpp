@@ -1,4 +1,6 @@
 // skua train, from the outside.
+#include <filesystem>
+
 #include "cli/command.h"
 
 namespace skua::test {
@@ -44,6 +46,19 @@ TEST(Train, NormalOutputIsForPeople) {
   }
   EXPECT_NE(outcome.err.find("synthetic"), std::string::npos) << outcome.err;
   EXPECT_NE(outcome.err.find("epoch"), std::string::npos) << outcome.err;
+}
+
+TEST(Train, PassesAreNamed) {
+  const std::string plan = (std::filesystem::temp_directory_path() / "skua_passes_test.plan").string();
+  const std::string batch = " mnist_cnn --batch 32 --micro-batches 2 --passes activations,pool_first ";
+  ASSERT_EQ(skua("plan" + batch + "--cluster cpu:1 --policy single --out " + plan).status, 0);
+  EXPECT_EQ(skua("train" + batch + "--devices cpu:1 --steps 2 --plan " + plan + " --json").json().at("steps"), 2);
+  expect_refused(kQuick + "--devices cpu:1 --steps 2 --passes none --micro-batches 2 --plan " + plan, {"[plan]"});
+  std::filesystem::remove(plan);
+  for (const char* command : {"train", "plan", "simulate"}) {
+    expect_refused(std::string(command) + " mnist_cnn --passes pool_first,fast", {"[passes]", "pool_first", "'fast'"});
+  }
+  expect_refused("bench models --passes fast", {"[passes]", "'fast'"});
 }
 
 TEST(Train, BitsDoNotDependOnDevicesPolicyOrStealing) {

@@ -41,6 +41,14 @@ TEST(Gradients, MaxPool2d) {
   });
 }
 
+TEST(Gradients, Crop2d) {
+  check([](Problem& p) {
+    const Shape shape = random_shape(p.random, 4);
+    const Op crop{"crop2d", {{"size", Integers{between(p.random, 1, shape[2]), between(p.random, 1, shape[3])}}}};
+    p.weigh(p.graph.add_node(crop, {p.parameter("x", shape)}, "crop").at(0));
+  });
+}
+
 TEST(Gradients, Dense) {
   check([](Problem& p) {
     const std::int64_t in = between(p.random, 1, 7);

@@ -273,5 +273,111 @@ TEST(FuseActivations, ShapeRuleRefusesWhatIsNoActivation) {
   EXPECT_EQ(cost_of(graph, graph.nodes()[0]).flops, cost_of(graph, graph.nodes()[1]).flops + 2 * 2 * 9);
 }
 
+struct Pooled {
+  Graph graph;
+  std::vector<ValueId> pooled;
+  Pooled(const std::string& activation, Integers strides) {
+    const ValueId x = graph.add_input("x", {{1, 2, 8, 8}});
+    const ValueId y = graph.add_node({activation, {}}, {x}, "y").at(0);
+    pooled = graph.add_node(max_pool2d({2, 2}, std::move(strides)), {y}, "pool");
+  }
+  [[nodiscard]] bool changes() const { return rewrite(graph, {}, {"pool_first"}).graph.node_count() == 1; }
+};
+
+TEST(PoolFirst, OnlyWhereGradientsStay) {
+  EXPECT_TRUE(Pooled("relu", {2, 2}).changes());
+  EXPECT_TRUE(Pooled("relu", {1, 2}).changes());
+  EXPECT_TRUE(Pooled("tanh", {2, 3}).changes());
+  EXPECT_FALSE(Pooled("tanh", {1, 2}).changes());      // windows overlap
+  EXPECT_FALSE(Pooled("gelu", {2, 2}).changes());      // falls below 0 and rises again
+  EXPECT_FALSE(Pooled("softplus", {2, 2}).changes());  // falls in the last bit
+  Pooled indices("relu", {2, 2});
+  indices.graph.mark_output(indices.pooled[1]);
+  EXPECT_FALSE(indices.changes());
+}
+
+TEST(PoolFirst, OneOperatorBothWays) {
+  const Rewritten rewritten = rewrite(Pooled("sigmoid", {2, 2}).graph, {}, {"pool_first"});
+  const Node& node = rewritten.graph.nodes()[0];
+  EXPECT_EQ(node.name, "pool");
+  EXPECT_EQ(node.op.attributes.text("activation"), "sigmoid");
+  EXPECT_EQ(rewritten.graph.value(node.inputs[0]).name, "x");
+}
+
+// Of the windows' positions that f gives one number, the first took the gradient; now the largest does.
+TEST(PoolFirst, TiesOfReluHaveNoGradient) {
+  Graph graph;
+  const ValueId x = graph.add_parameter("x", {1, 1, 2, 2});
+  const ValueId y = graph.add_node({"relu", {}}, {x}, "y").at(0);
+  const ValueId pool = graph.add_node(max_pool2d({2, 2}, {2, 2}), {y}, "pool").at(0);
+  const ValueId loss = graph.add_node({"reduce_sum", {{"axes", Integers{0, 1, 2, 3}}}}, {pool}, "loss").at(0);
+  const Array ties{-3, -1, -2, -1};
+  EXPECT_EQ(gradients_of(graph, loss, {{x, ties}}).at("x"), Array(4, 0.0));
+  const Rewritten rewritten = rewrite(graph, std::vector<ValueId>{loss}, {"pool_first"});
+  EXPECT_EQ(
+      gradients_of(rewritten.graph, rewritten.values[loss.index()], {{rewritten.values[x.index()], ties}}).at("x"),
+      Array(4, 0.0));
+}
+
+// An 11x11 image, of which a pool reads 10x10; so do what comes before it, and the convolutions before that.
+struct Chain {
+  Graph graph;
+  ValueId x = graph.add_input("x", {{2, 1, 28, 28}});
+  ValueId conv2;
+  ValueId y;
+  Chain() {
+    ValueId z = graph.add_node(conv2d(), {x, graph.add_parameter("w1", {4, 1, 3, 3})}, "conv1").at(0);
+    z = graph.add_node(max_pool2d({2, 2}, {2, 2}), {z}, "pool1").at(0);
+    conv2 = graph.add_node(conv2d(), {z, graph.add_parameter("w2", {4, 4, 3, 3})}, "conv2").at(0);
+    z = graph.add_node({"tanh", {}}, {conv2}, "tanh").at(0);
+    y = graph.add_node(max_pool2d({2, 2}, {2, 2}), {z}, "pool2").at(0);
+    graph.mark_output(y);
+  }
+  // Extents of the first output.
+  static Integers size(const Graph& graph, const std::string& node) {
+    const Shape& shape = graph.value(graph.node(graph.find_node(node)).outputs[0]).type.shape;
+    return {shape[2], shape[3]};
+  }
+};
+
+TEST(DeadRegions, ShrinkBackToTheInput) {
+  const Chain chain;
+  const Graph graph = rewrite(chain.graph, {}, {"dead_regions"}).graph;
+  EXPECT_EQ(Chain::size(graph, "pool2"), Integers({5, 5}));
+  EXPECT_EQ(Chain::size(graph, "tanh"), Integers({10, 10}));
+  EXPECT_EQ(Chain::size(graph, "conv2"), Integers({10, 10}));
+  EXPECT_EQ(Chain::size(graph, "pool1"), Integers({12, 12}));
+  EXPECT_EQ(Chain::size(graph, "conv1"), Integers({24, 24}));
+  EXPECT_EQ(Chain::size(graph, "x.crop"), Integers({26, 26}));
+  EXPECT_EQ(graph.value(graph.find_value("x")).type.shape, Shape({2, 1, 28, 28}));
+}
+
+TEST(DeadRegions, WhatIsKeptOrReadElsewhereStaysWhole) {
+  const Chain chain;
+  const Rewritten kept = rewrite(chain.graph, std::vector<ValueId>{chain.conv2}, {"dead_regions"});
+  EXPECT_EQ(fingerprint(kept.graph), fingerprint(chain.graph));
+  Chain other;
+  other.graph.add_node({"reduce_sum", {{"axes", Integers{0, 1, 2, 3}}}}, {other.conv2}, "sum");
+  EXPECT_EQ(fingerprint(rewrite(other.graph, {}, {"dead_regions"}).graph), fingerprint(other.graph));
+}
+
+TEST(DeadRegions, NoCropThatSavesNothing) {
+  Graph graph;
+  const ValueId x = graph.add_input("x", {{1, 1, 6, 7}});
+  graph.mark_output(graph.add_node(max_pool2d({2, 2}, {2, 2}), {x}, "pool").at(0));
+  EXPECT_EQ(fingerprint(rewrite(graph, {}, {"dead_regions"}).graph), fingerprint(graph));
+}
+
+TEST(DeadRegions, PaddingIsWhatIsReached) {
+  Graph graph;
+  const ValueId x = graph.add_input("x", {{1, 1, 7, 7}});
+  const ValueId y =
+      graph.add_node(conv2d({1, 1}, {1, 1, 1, 1}), {x, graph.add_parameter("w", {1, 1, 3, 3})}, "conv").at(0);
+  graph.mark_output(graph.add_node(max_pool2d({2, 3}, {2, 3}), {y}, "pool").at(0));
+  const Graph after = rewrite(graph, {}, {"dead_regions"}).graph;
+  EXPECT_EQ(Chain::size(after, "conv"), Integers({6, 6}));
+  EXPECT_EQ(after.node(after.find_node("conv")).op.attributes.integers("padding"), Integers({1, 1, 0, 0}));
+}
+
 }  // namespace
 }  // namespace skua::test

@@ -174,6 +174,26 @@ void random_normal(const Call& call) {
   }
 }
 
+// visit(element of the image, element of its first rows and columns)
+template <class Visit>
+void for_each_cropped(const Shape& image, const Shape& part, Visit visit) {
+  std::size_t at = 0;
+  for (std::int64_t plane = 0; plane < part[0] * part[1]; ++plane)
+    for (std::int64_t row = 0; row < part[2]; ++row)
+      for (std::int64_t column = 0; column < part[3]; ++column)
+        visit(static_cast<std::size_t>((plane * image[2] + row) * image[3] + column), at++);
+}
+
+void crop2d(const Call& call) {
+  for_each_cropped(call.in_shape(0), call.out_shape(0),
+                   [&](std::size_t from, std::size_t to) { call.out(0)[to] = call.in(0)[from]; });
+}
+
+void crop2d_backward(const Call& call) {
+  for_each_cropped(call.out_shape(0), call.in_shape(0),
+                   [&](std::size_t to, std::size_t from) { call.out(0)[to] = call.in(0)[from]; });
+}
+
 }  // namespace
 
 const std::map<std::string, Kernel>& array_kernels() {
@@ -188,7 +208,9 @@ const std::map<std::string, Kernel>& array_kernels() {
                                                      {"not_equal", not_equal},
                                                      {"causal_mask", causal_mask},
                                                      {"dropout", dropout},
-                                                     {"random_normal", random_normal}};
+                                                     {"random_normal", random_normal},
+                                                     {"crop2d", crop2d},
+                                                     {"crop2d_backward", crop2d_backward}};
   return kernels;
 }
 

@@ -88,10 +88,21 @@ void max_pool2d(const Call& call) {
         for (std::int64_t j = 0; j < y[3]; ++j) max_pool2d_at(call, n, c, i, j);
 }
 
+// dy before the activation that the pool carries, whose result is y.
+Array before_activation(const Call& call) {
+  if (!call.op.attributes.has("activation")) return call.in(0);
+  Op op{call.op.attributes.text("activation") + "_backward", {}};
+  if (call.op.attributes.has("alpha")) op.attributes.set("alpha", call.op.attributes.real("alpha"));
+  Array dx(call.in(0).size());
+  std::vector<Array*> inputs{call.inputs[2], call.inputs[0]};
+  std::vector<Array*> outputs{&dx};
+  elementwise_kernels().at(op.type)({op, call.step, inputs, outputs, {}, {}});
+  return dx;
+}
+
 void max_pool2d_backward(const Call& call) {
-  for (std::size_t i = 0; i < call.in(0).size(); ++i) {
-    call.out(0)[static_cast<std::size_t>(call.in(1)[i])] += call.in(0)[i];
-  }
+  const Array dy = before_activation(call);
+  for (std::size_t i = 0; i < dy.size(); ++i) call.out(0)[static_cast<std::size_t>(call.in(1)[i])] += dy[i];
 }
 
 // visit(element of y, element of x) for every element of x in the window of each of y, none in the padding.

@@ -1,6 +1,7 @@
 // Element-wise operators run over whatever layout their first input has, padding included.
 #include <algorithm>
 #include <optional>
+#include <stdexcept>
 
 #include "../parallel.h"
 #include "kernels.h"
@@ -103,31 +104,31 @@ KernelPointer make_by_rows(NodeBuilder& builder) {
   return std::make_unique<RowKernel>(shape.elements() / columns, columns);
 }
 
-// Another kernel, and a function of what it gives.
+// Another kernel, and a function of what it gives. Padding that it must not reach is written anew.
 template <class Function>
 class Activated final : public Kernel {
  public:
-  Activated(KernelPointer kernel, Function function, const Layout& layout)
+  Activated(KernelPointer kernel, Function function, const Layout& layout, const ValueType& type)
       : kernel_(std::move(kernel)), function_(function), count_(layout.stored_elements()) {
-    if (layout.is_padded() && function(0.0F) != 0) padding_.emplace(layout.desc());
+    if (!layout.is_padded() || function(0.0F) == 0) return;
+    image_ = type.shape;
+    blocks_ = image_blocks(layout, type);
+    if (blocks_->inner == 1) throw std::invalid_argument("expected channels in blocks of 8 or 16, got other ones");
   }
   [[nodiscard]] std::size_t scratch_bytes() const override { return kernel_->scratch_bytes(); }
   void run(const KernelArguments& arguments) override {
     kernel_->run(arguments);
     float* const y = arguments.out(0);
     for_each_element(count_, [=, function = function_](std::int64_t i) { y[i] = function(y[i]); });
-    if (padding_) padding_->clear(y);
+    if (blocks_) blocks_->clear_padding(image_, y);
   }
 
  private:
   KernelPointer kernel_;
   Function function_;
   std::int64_t count_;
-  std::optional<Padding> padding_;
-};
-
-struct Same {
-  float operator()(float x) const { return x; }
+  Shape image_;
+  std::optional<ImageBlocks> blocks_;  // where padding is written
 };
 
 // x plus a number for each channel, through a function: of arrays [outer][per_channel][inner], where channels come
@@ -258,7 +259,7 @@ KernelPointer make_bias_add(NodeBuilder& builder) {
   builder.read_plain(1);
   builder.write(0, layout);
   const auto activation = activation_of(builder.op());
-  if (!activation) return make_bias_add_of(inner, Same(), type.shape);
+  if (!activation) return make_bias_add_of(inner, elementwise::Same(), type.shape);
   return elementwise::visit_activation(
       *activation, [&](auto function, auto) { return make_bias_add_of(inner, function, type.shape); });
 }
@@ -267,7 +268,8 @@ KernelPointer with_activation(NodeBuilder& builder, KernelPointer kernel) {
   const auto activation = activation_of(builder.op());
   if (!activation) return kernel;
   return elementwise::visit_activation(*activation, [&](auto function, auto) -> KernelPointer {
-    return std::make_unique<Activated<decltype(function)>>(std::move(kernel), function, builder.written_layout(0));
+    return std::make_unique<Activated<decltype(function)>>(std::move(kernel), function, builder.written_layout(0),
+                                                           builder.output_type(0));
   });
 }
 

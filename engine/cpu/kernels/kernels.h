@@ -82,6 +82,9 @@ KernelPointer make_random_normal(NodeBuilder& builder);
 KernelPointer make_average_pool2d(NodeBuilder& builder);
 KernelPointer make_average_pool2d_backward(NodeBuilder& builder);
 
+// crop2d.cpp
+KernelPointer make_crop2d(NodeBuilder& builder);  // and backward
+
 // recurrent.cpp
 KernelPointer make_simple_rnn(NodeBuilder& builder);
 KernelPointer make_simple_rnn_backward(NodeBuilder& builder);

@@ -6,6 +6,8 @@
 
 #include "../parallel.h"
 #include "kernels.h"
+#include "skua/engine/elementwise.h"
+#include "skua/graph/op_registry.h"
 
 namespace skua::cpu {
 
@@ -33,12 +35,14 @@ struct Run {
     }
   }
 
-  void backward(const float* dy, const std::int32_t* index, std::int32_t position, std::int64_t count,
-                float* __restrict dx) const {
-    for (std::int64_t j = 0; j < count; ++j, dx += x_step, dy += Inner, index += Inner) {
+  // Through the activation's backward function; y is what the pool has given.
+  template <class Backward>
+  void backward(Backward backward, const float* y, const float* dy, const std::int32_t* index, std::int32_t position,
+                std::int64_t count, float* __restrict dx) const {
+    for (std::int64_t j = 0; j < count; ++j, dx += x_step, y += Inner, dy += Inner, index += Inner) {
 #pragma omp simd
       for (std::int64_t c = 0; c < Inner; ++c) {
-        const float gradient = dy[c];
+        const float gradient = backward(y[c], dy[c]);
         dx[c] += index[c] == position ? gradient : 0.0F;
       }
     }
@@ -49,15 +53,18 @@ class MaxPool {
  public:
   MaxPool(const Window2d& window, const ImageBlocks& blocks) : window_(window), blocks_(blocks) {}
 
-  void forward(const float* x, float* y, std::int32_t* index) const {
+  template <class Function>
+  void forward(Function function, const float* x, float* y, std::int32_t* index) const {
     dispatch([=, this](auto run) {
-      for_each_row(blocks_.outer, [=, this](std::int64_t outer) { forward_plane(run, outer, x, y, index); });
+      for_each_row(blocks_.outer, [=, this](std::int64_t outer) { forward_plane(run, function, outer, x, y, index); });
     });
   }
 
-  void backward(const float* dy, const std::int32_t* index, float* dx) const {
+  template <class Backward>
+  void backward(Backward function, const float* y, const float* dy, const std::int32_t* index, float* dx) const {
     dispatch([=, this](auto run) {
-      for_each_row(blocks_.outer, [=, this](std::int64_t outer) { backward_plane(run, outer, dy, index, dx); });
+      for_each_row(blocks_.outer,
+                   [=, this](std::int64_t outer) { backward_plane(run, function, outer, y, dy, index, dx); });
     });
   }
 
@@ -100,8 +107,9 @@ class MaxPool {
   [[nodiscard]] std::int64_t x_plane() const { return window_.height * window_.width * blocks_.inner; }
   [[nodiscard]] std::int64_t y_plane() const { return window_.out_height * window_.out_width * blocks_.inner; }
 
-  template <class AnyRun>
-  void forward_plane(AnyRun run, std::int64_t outer, const float* x, float* y, std::int32_t* index) const {
+  template <class AnyRun, class Function>
+  void forward_plane(AnyRun run, Function function, std::int64_t outer, const float* x, float* y,
+                     std::int32_t* index) const {
     x += outer * x_plane();
     y += outer * y_plane();
     index += outer * y_plane();
@@ -110,6 +118,8 @@ class MaxPool {
     for_each_run([=](std::int64_t from, std::int32_t position, std::int64_t count, std::int64_t to) {
       run.forward(x + from, position, count, y + to, index + to);
     });
+#pragma omp simd
+    for (std::int64_t i = 0; i < y_plane(); ++i) y[i] = function(y[i]);
   }
 
   // Where all of a window is -infinity, its first element is the maximum.
@@ -123,14 +133,16 @@ class MaxPool {
     }
   }
 
-  template <class AnyRun>
-  void backward_plane(AnyRun run, std::int64_t outer, const float* dy, const std::int32_t* index, float* dx) const {
+  template <class AnyRun, class Backward>
+  void backward_plane(AnyRun run, Backward function, std::int64_t outer, const float* y, const float* dy,
+                      const std::int32_t* index, float* dx) const {
     dx += outer * x_plane();
+    y += outer * y_plane();
     dy += outer * y_plane();
     index += outer * y_plane();
     std::fill(dx, dx + x_plane(), 0.0F);
     for_each_run([=](std::int64_t to, std::int32_t position, std::int64_t count, std::int64_t from) {
-      run.backward(dy + from, index + from, position, count, dx + to);
+      run.backward(function, y + from, dy + from, index + from, position, count, dx + to);
     });
   }
 
@@ -138,26 +150,31 @@ class MaxPool {
   ImageBlocks blocks_;
 };
 
+template <class Function>
 class MaxPoolForward final : public Kernel {
  public:
-  explicit MaxPoolForward(const MaxPool& pool) : pool_(pool) {}
+  MaxPoolForward(const MaxPool& pool, Function function) : pool_(pool), function_(function) {}
   void run(const KernelArguments& arguments) override {
-    pool_.forward(arguments.in(0), arguments.out(0), arguments.out_ints(1));
+    pool_.forward(function_, arguments.in(0), arguments.out(0), arguments.out_ints(1));
   }
 
  private:
   MaxPool pool_;
+  Function function_;
 };
 
+template <class Backward>
 class MaxPoolBackward final : public Kernel {
  public:
-  explicit MaxPoolBackward(const MaxPool& pool) : pool_(pool) {}
+  MaxPoolBackward(const MaxPool& pool, Backward function) : pool_(pool), function_(function) {}
   void run(const KernelArguments& arguments) override {
-    pool_.backward(arguments.in(0), arguments.in_ints(1), arguments.out(0));
+    const float* const y = arguments.in(arguments.inputs.size() == 3 ? 2 : 0);  // without activation not used
+    pool_.backward(function_, y, arguments.in(0), arguments.in_ints(1), arguments.out(0));
   }
 
  private:
   MaxPool pool_;
+  Backward function_;
 };
 
 }  // namespace
@@ -168,7 +185,15 @@ KernelPointer make_max_pool2d(NodeBuilder& builder) {
   builder.read(0, blocks.layout_of(window.input_shape(), DType::kFloat32));
   builder.write(0, blocks.layout_of(window.output_shape(), DType::kFloat32));
   builder.write(1, blocks.layout_of(window.output_shape(), DType::kInt32));
-  return std::make_unique<MaxPoolForward>(MaxPool(window, blocks));
+  const MaxPool pool(window, blocks);
+  const auto activation = activation_of(builder.op());
+  if (!activation) return std::make_unique<MaxPoolForward<elementwise::Same>>(pool, elementwise::Same());
+  return elementwise::visit_activation(*activation, [&](auto function, auto) -> KernelPointer {
+    if (builder.written_layout(0).is_padded() && function(0.0F) != 0) {
+      return with_activation(builder, std::make_unique<MaxPoolForward<elementwise::Same>>(pool, elementwise::Same()));
+    }
+    return std::make_unique<MaxPoolForward<decltype(function)>>(pool, function);
+  });
 }
 
 // In the layout that the forward pass has given to the indices.
@@ -177,8 +202,15 @@ KernelPointer make_max_pool2d_backward(NodeBuilder& builder) {
   const ImageBlocks blocks = image_blocks(builder.input_layout(1), builder.input_type(1));
   builder.read(0, blocks.layout_of(window.output_shape(), DType::kFloat32));
   builder.read(1, blocks.layout_of(window.output_shape(), DType::kInt32));
+  if (builder.input_count() == 3) builder.read(2, blocks.layout_of(window.output_shape(), DType::kFloat32));
   builder.write(0, blocks.layout_of(window.input_shape(), DType::kFloat32));
-  return std::make_unique<MaxPoolBackward>(MaxPool(window, blocks));
+  const MaxPool pool(window, blocks);
+  const auto activation = activation_of({"max_pool2d", builder.op().attributes});
+  if (!activation)
+    return std::make_unique<MaxPoolBackward<elementwise::SameBackward>>(pool, elementwise::SameBackward());
+  return elementwise::visit_activation(*activation, [&](auto, auto backward) -> KernelPointer {
+    return std::make_unique<MaxPoolBackward<decltype(backward)>>(pool, backward);
+  });
 }
 
 }  // namespace skua::cpu

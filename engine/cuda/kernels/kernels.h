@@ -65,6 +65,8 @@ KernelPointer make_max_pool2d_backward(const NodeView& node);
 KernelPointer make_average_pool2d(const NodeView& node);
 KernelPointer make_average_pool2d_backward(const NodeView& node);
 
+KernelPointer make_crop2d(const NodeView& node);  // and backward
+
 // products.cu: what is left to cuDNN and cuBLAS, and what goes around it.
 KernelPointer make_conv2d(const NodeView& node);
 KernelPointer make_conv2d_backward_data(const NodeView& node);

@@ -5,6 +5,7 @@
 #include "kernels.h"
 #include "launch.h"
 #include "skua/engine/elementwise.h"
+#include "skua/graph/op_registry.h"
 #include "skua/graph/window.h"
 
 namespace skua::cuda {
@@ -56,15 +57,17 @@ struct Pool {
   [[nodiscard]] std::int64_t out_count() const { return planes * rows.out_extent * columns.out_extent; }
 };
 
+template <class Function>
 class MaxPool final : public Kernel {
  public:
-  explicit MaxPool(const Pool& pool) : pool_(pool) {}
+  MaxPool(const Pool& pool, Function function) : pool_(pool), function_(function) {}
   // A NaN wins, the last one; of equals the first.
   void submit(const Arguments& arguments) override {
     const float* const x = arguments.in(0);
     float* const y = arguments.out(0);
     std::int32_t* const index = arguments.out_ints(1);
     const Pool pool = pool_;
+    const Function function = function_;
     for_each(arguments.stream, pool.out_count(), [=] SKUA_DEVICE(std::int64_t o) {
       const std::int64_t i = o / pool.columns.out_extent % pool.rows.out_extent;
       const std::int64_t j = o % pool.columns.out_extent;
@@ -79,7 +82,7 @@ class MaxPool final : public Kernel {
           if (candidate > from[best] || candidate != candidate) best = r * pool.columns.extent + c;
         }
       }
-      y[o] = from[best];
+      y[o] = function(from[best]);
       index[o] = static_cast<std::int32_t>(pool.rows.position(i, best / pool.columns.extent) * pool.columns.kernel +
                                            pool.columns.position(j, best % pool.columns.extent));
     });
@@ -87,12 +90,16 @@ class MaxPool final : public Kernel {
 
  private:
   Pool pool_;
+  Function function_;
 };
 
+template <class Backward>
 class MaxPoolBackward final : public Kernel {
  public:
-  explicit MaxPoolBackward(const Pool& pool) : pool_(pool) {}
+  MaxPoolBackward(const Pool& pool, Backward function) : pool_(pool), function_(function) {}
   void submit(const Arguments& arguments) override {
+    const float* const y = arguments.in(arguments.inputs.size() == 3 ? 2 : 0);  // without activation not used
+    const Backward function = function_;
     const float* const dy = arguments.in(0);
     const std::int32_t* const index = arguments.in_ints(1);
     float* const dx = arguments.out(0);
@@ -108,7 +115,7 @@ class MaxPoolBackward final : public Kernel {
         for (std::int64_t j = columns.end; j-- > columns.first;) {  // in the CPU's order: by the position
           const std::int64_t o = (plane * pool.rows.out_extent + i) * pool.columns.out_extent + j;
           const std::int64_t position = pool.rows.position(i, r) * pool.columns.kernel + pool.columns.position(j, c);
-          sum += index[o] == position ? dy[o] : 0.0F;
+          sum += index[o] == position ? function(y[o], dy[o]) : 0.0F;
         }
       }
       dx[at] = sum;
@@ -117,6 +124,7 @@ class MaxPoolBackward final : public Kernel {
 
  private:
   Pool pool_;
+  Backward function_;
 };
 
 // Means over what lies in the image.
@@ -172,6 +180,34 @@ class AveragePoolBackward final : public Kernel {
   Pool pool_;
 };
 
+// The first rows and columns of images, or images that are zero beside them.
+class Crop final : public Kernel {
+ public:
+  Crop(const Shape& from, const Shape& to)
+      : count_(to.elements()), rows_(from[2]), columns_(from[3]), to_rows_(to[2]), to_columns_(to[3]) {}
+  void submit(const Arguments& arguments) override {
+    const float* const x = arguments.in(0);
+    float* const y = arguments.out(0);
+    const std::int64_t rows = rows_;
+    const std::int64_t columns = columns_;
+    const std::int64_t to_rows = to_rows_;
+    const std::int64_t to_columns = to_columns_;
+    for_each(arguments.stream, count_, [=] SKUA_DEVICE(std::int64_t i) {
+      const std::int64_t column = i % to_columns;
+      const std::int64_t row = i / to_columns % to_rows;
+      const std::int64_t plane = i / (to_columns * to_rows);
+      y[i] = row < rows && column < columns ? x[(plane * rows + row) * columns + column] : 0.0F;
+    });
+  }
+
+ private:
+  std::int64_t count_;
+  std::int64_t rows_;
+  std::int64_t columns_;
+  std::int64_t to_rows_;
+  std::int64_t to_columns_;
+};
+
 template <class PoolKernel>
 KernelPointer make(const NodeView& node) {
   return std::make_unique<PoolKernel>(Pool(window_of(node.op, node.inputs)));
@@ -180,10 +216,24 @@ KernelPointer make(const NodeView& node) {
 }  // namespace
 
 KernelPointer make_max_pool2d(const NodeView& node) {
-  return make<MaxPool>(node);
+  const Pool pool(window_of(node.op, node.inputs));
+  const auto activation = activation_of(node.op);
+  if (!activation) return std::make_unique<MaxPool<elementwise::Same>>(pool, elementwise::Same());
+  return elementwise::visit_activation(*activation, [&](auto function, auto) -> KernelPointer {
+    return std::make_unique<MaxPool<decltype(function)>>(pool, function);
+  });
 }
 KernelPointer make_max_pool2d_backward(const NodeView& node) {
-  return make<MaxPoolBackward>(node);
+  const Pool pool(window_of(node.op, node.inputs));
+  const auto activation = activation_of({"max_pool2d", node.op.attributes});
+  if (!activation)
+    return std::make_unique<MaxPoolBackward<elementwise::SameBackward>>(pool, elementwise::SameBackward());
+  return elementwise::visit_activation(*activation, [&](auto, auto backward) -> KernelPointer {
+    return std::make_unique<MaxPoolBackward<decltype(backward)>>(pool, backward);
+  });
+}
+KernelPointer make_crop2d(const NodeView& node) {
+  return std::make_unique<Crop>(node.inputs[0].shape, node.outputs[0].shape);
 }
 KernelPointer make_average_pool2d(const NodeView& node) {
   return make<AveragePool>(node);

@@ -34,6 +34,8 @@ KernelFactory find_kernel(std::string_view op_type) {
       {"conv2d_backward_weight", make_conv2d_backward_weight},
       {"count_correct", make_count_correct},
       {"count_top_k", make_count_top_k},
+      {"crop2d", make_crop2d},
+      {"crop2d_backward", make_crop2d},
       {"dense", make_dense},
       {"dense_backward_data", make_dense_backward_data},
       {"dense_backward_weight", make_dense_backward_weight},

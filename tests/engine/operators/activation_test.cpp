@@ -73,5 +73,45 @@ TEST(CarriedActivations, OfSumsWithBiases) {
   });
 }
 
+// Forward and backward, where windows overlap too; few different numbers, so that maxima are often equal.
+TEST(CarriedActivations, OfMaxPools) {
+  for_each_problem([](Problem& p) {
+    Random& r = p.random;
+    const Integers window{between(r, 1, 3), between(r, 1, 3)};
+    const Integers strides{between(r, 1, 3), between(r, 1, 3)};
+    const Integers padding{between(r, 0, window[0] - 1), between(r, 0, window[1] - 1), 0, 0};
+    const Shape shape{between(r, 1, 3), one_of(r, {1, 3, 10, 16, 33}), window[0] + between(r, 0, 9),
+                      window[1] + between(r, 0, 9)};
+    const ValueId x = p.input("x", shape, -2, 2);
+    for (double& v : p.values[x]) v = std::round(v * 4) / 4;
+    const Op activation = random_activation(r);
+    const Op op = carrying(max_pool2d(window, strides, padding), activation);
+    const auto pooled = p.graph.add_node(op, {p.any_layout(x)}, "pool");
+    Op backward{"max_pool2d_backward", op.attributes};
+    backward.attributes.set("input_shape", shape.extents());
+    const ValueId dy = p.any_layout(p.input("dy", p.graph.value(pooled.at(0)).type.shape));
+    const ValueId dx = p.node(backward, {dy, pooled.at(1), pooled.at(0)}, "dx");
+    const double overlapping = static_cast<double>(window[0] * window[1]);
+    p.expect({{pooled.at(0), p.rounded(pooled.at(0), 8, 1)}, {dx, p.rounded(dx, 16 * overlapping, overlapping)}});
+  });
+}
+
+// What OpTraits::increasing says of float32, over numbers next to each other around random ones.
+TEST(CarriedActivations, IncreasingOnesNeverFall) {
+  for (const std::string& type : op_types()) {
+    if (!op_definition(type).traits.increasing) continue;
+    SCOPED_TRACE(type);
+    for_each_problem([&](Problem& p) {
+      const ValueId x = p.input("x", {1, 1000});
+      float at = static_cast<float>(p.random.uniform(-1, 1) * std::exp2(between(p.random, -20, 6)));
+      for (double& element : p.values[x]) element = at = std::nextafter(at, 100.0F);
+      Op op{type, {}};
+      if (type == "leaky_relu" || type == "elu") op.attributes.set("alpha", 0.3);
+      const Tensor y = result_of(p, p.node(op, {x}, "y"));
+      EXPECT_TRUE(std::is_sorted(y.floats().begin(), y.floats().end()));
+    });
+  }
+}
+
 }  // namespace
 }  // namespace skua::test

@@ -53,6 +53,18 @@ TEST(Operators, MultiplyBiasAddAndCausalMask) {
   });
 }
 
+TEST(Operators, CropAndItsBackward) {
+  for_each_problem([](Problem& p) {
+    const Shape shape = random_shape(p.random, 4);
+    const Shape part{shape[0], shape[1], between(p.random, 1, shape[2]), between(p.random, 1, shape[3])};
+    const Op crop{"crop2d", {{"size", Integers{part[2], part[3]}}}};
+    const ValueId y = p.node(crop, {p.any_layout(p.input("x", shape))}, "y");
+    const Op backward{"crop2d_backward", {{"input_shape", shape.extents()}}};
+    const ValueId dx = p.node(backward, {p.any_layout(p.input("dy", part))}, "dx");
+    p.expect({{y, p.rounded(y, 0)}, {dx, p.rounded(dx, 0)}});
+  });
+}
+
 TEST(Operators, SplitConcatenateAndTranspose) {
   for_each_problem([](Problem& p) {
     Random& r = p.random;

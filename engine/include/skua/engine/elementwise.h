@@ -117,6 +117,14 @@ struct SoftplusBackward {
   SKUA_HOST_DEVICE float operator()(float y, float dy) const { return -dy * expm1f(-y); }
 };
 
+// Where there is no activation.
+struct Same {
+  SKUA_HOST_DEVICE float operator()(float x) const { return x; }
+};
+struct SameBackward {
+  SKUA_HOST_DEVICE float operator()(float /*y*/, float dy) const { return dy; }
+};
+
 // visit(the function, its backward) of an activation by its result.
 template <class Visit>
 auto visit_activation(const Op& op, Visit visit) {

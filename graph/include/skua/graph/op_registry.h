@@ -49,8 +49,10 @@ struct OpTraits {
   // An element of each output depends on nothing but those at its place in the inputs of that shape, and on what inputs
   // (C) hold for its channel.
   bool pointwise = false;
-  // An increasing function of each element whose backward operator "<type>_backward" takes its result: (y, dy).
+  // A function of each element whose backward operator "<type>_backward" takes its result: (y, dy).
   bool activation = false;
+  // That function never falls where x rises, as computed in float32.
+  bool increasing = false;
   // May carry an activation, by the attributes `activation` and `alpha`: its first output is then that function's
   // result.
   bool takes_activation = false;
