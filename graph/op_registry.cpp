@@ -55,6 +55,13 @@ std::vector<std::string> op_types() {
   return types;
 }
 
+std::optional<Op> activation_of(const Op& op) {
+  if (!op_definition(op.type).traits.takes_activation || !op.attributes.has("activation")) return std::nullopt;
+  Op activation{op.attributes.text("activation"), {}};
+  if (op.attributes.has("alpha")) activation.attributes.set("alpha", op.attributes.real("alpha"));
+  return activation;
+}
+
 OpCost cost_of(const Graph& graph, const Node& node) {
   const std::vector<ValueType> inputs = graph.input_types(node);
   const std::vector<ValueType> outputs = graph.output_types(node);
@@ -65,6 +72,13 @@ OpCost cost_of(const Graph& graph, const Node& node) {
     for (const ValueType& type : *types) cost.bytes += static_cast<double>(type.bytes());
   }
   return cost;
+}
+
+GradientContext GradientContext::as(Op op, std::vector<ValueId> output_gradients) const {
+  GradientContext context(graph_, node_, std::move(output_gradients));
+  context.op_ = std::move(op);
+  context.wanted_ = wanted_;
+  return context;
 }
 
 std::vector<ValueId> GradientContext::add(Op op, std::vector<ValueId> inputs, const std::string& suffix) {

@@ -40,6 +40,12 @@ std::int64_t Shape::elements() const {
   return count;
 }
 
+Shape Shape::with_last(std::int64_t extent) const {
+  std::vector<std::int64_t> extents = extents_;
+  extents.back() = extent;
+  return Shape(std::move(extents));
+}
+
 std::string Shape::to_string() const {
   return fmt::format("({})", fmt::join(extents_, ","));
 }

@@ -35,17 +35,16 @@ ValueId SelfAttention::apply(LayerBuilder& builder, ValueId input) const {
                          builder.parameter(bias, {units}, initializers::zeros())},
                         name);
   };
-  // (N·T,E) to (N·heads,T,E/heads)
+  // (N,T,E) to (N·heads,T,E/heads)
   const auto by_head = [&](ValueId rows, const std::string& name) {
     const ValueId split = builder.reshape(rows, {batch, steps, heads_, size}, name + "_heads");
     const ValueId turned =
         builder.node({"transpose", {{"permutation", Integers{0, 2, 1, 3}}}}, {split}, name + "_turned");
     return builder.reshape(turned, {batch * heads_, steps, size}, name);
   };
-  const ValueId rows = builder.reshape(input, {batch * steps, width}, "rows");
-  const ValueId all = dense(rows, "in_proj", "in_proj_weight", "in_proj_bias", 3 * width);
+  const ValueId all = dense(input, "in_proj", "in_proj_weight", "in_proj_bias", 3 * width);
   const std::vector<ValueId> parts = builder.node_outputs(
-      {"split", {{"axis", std::int64_t{1}}, {"sizes", Integers{width, width, width}}}}, {all}, "split");
+      {"split", {{"axis", std::int64_t{2}}, {"sizes", Integers{width, width, width}}}}, {all}, "split");
   const ValueId query = by_head(parts[0], "query");
   const ValueId key = by_head(parts[1], "key");
   const ValueId value = by_head(parts[2], "value");
@@ -57,9 +56,8 @@ ValueId SelfAttention::apply(LayerBuilder& builder, ValueId input) const {
   const ValueId heads = builder.reshape(attended, {batch, heads_, steps, size}, "attended_heads");
   const ValueId turned =
       builder.node({"transpose", {{"permutation", Integers{0, 2, 1, 3}}}}, {heads}, "attended_turned");
-  const ValueId joined = builder.reshape(turned, {batch * steps, width}, "joined");
-  const ValueId output = dense(joined, "out_proj", "out_proj.weight", "out_proj.bias", width);
-  return builder.reshape(output, {batch, steps, width}, "");
+  const ValueId joined = builder.reshape(turned, {batch, steps, width}, "joined");
+  return dense(joined, "out_proj", "out_proj.weight", "out_proj.bias", width);
 }
 
 ValueId PositionEmbedding::apply(LayerBuilder& builder, ValueId input) const {

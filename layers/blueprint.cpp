@@ -147,9 +147,10 @@ ModelGraph Network::with_loss(std::int64_t samples, bool training, double scale,
     if (sums.valid()) graph.mark_output(sums);
     model.metrics.push_back({metric, sums});
   }
-  if (averages != nullptr) *averages = std::move(under.averages);
   model.graph = std::move(under.graph);
   model.parameters = std::move(under.parameters);
+  run_passes(model, options, &under.averages);
+  if (averages != nullptr) *averages = std::move(under.averages);
   return model;
 }
 

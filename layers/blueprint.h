@@ -115,6 +115,11 @@ class Network final : public Blueprint {
 [[nodiscard]] ValueType batch_of(std::int64_t samples, const ValueType& sample);
 [[nodiscard]] ValueType sample_of(const ValueType& batch);
 
+// Runs the options' passes on a forward graph. What the model and `averages` name, and `others`, follows to where it
+// then is; of layers' outputs, those that are gone become invalid. A layer that constraints name keeps a node.
+void run_passes(ModelGraph& model, const CompileOptions& options, std::vector<RunningAverage>* averages = nullptr,
+                const std::vector<ValueId*>& others = {});
+
 // Throws std::invalid_argument unless the batch is cut evenly.
 void check_batch(std::int64_t batch_size, int micro_batches);
 // Appends clipping and updates for gradients that have been appended.

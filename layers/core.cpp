@@ -9,12 +9,6 @@ namespace {
 
 using Integers = std::vector<std::int64_t>;
 
-// All extents but the last as one.
-Shape rows_of(const Shape& shape) {
-  const std::int64_t last = shape[shape.rank() - 1];
-  return {shape.elements() / last, last};
-}
-
 void expect_inputs(const LayerBuilder& builder, std::span<const ValueId> inputs) {
   if (inputs.size() < 2) builder.fail(fmt::format("expected two inputs or more, got {}", inputs.size()));
 }
@@ -44,14 +38,9 @@ ValueId Dense::apply(LayerBuilder& builder, ValueId input) const {
   if (shape.rank() != 3) builder.expect_rank(input, 2, "(N,features)");
   builder.expect_float(input);
   if (units_ < 1) builder.fail(fmt::format("expected units of at least 1, got {}", units_));
-  const bool steps = shape.rank() == 3;
-  const ValueId x = steps ? builder.reshape(input, rows_of(shape), "rows") : input;
-  std::vector<ValueId> inputs{x,
-                              builder.parameter("weight", {units_, builder.shape(x)[1]}, options_.kernel_initializer)};
+  std::vector<ValueId> inputs{input, builder.parameter("weight", {units_, shape.last()}, options_.kernel_initializer)};
   if (options_.use_bias) inputs.push_back(builder.parameter("bias", {units_}, options_.bias_initializer));
-  ValueId y = builder.activation(options_.activation, builder.node({"dense", {}}, inputs));
-  if (steps) y = builder.keep_mask(input, builder.reshape(y, {shape[0], shape[1], units_}, "steps"));
-  return y;
+  return builder.keep_mask(input, builder.activation(options_.activation, builder.node({"dense", {}}, inputs)));
 }
 
 ValueId Activation::apply(LayerBuilder& builder, ValueId input) const {

@@ -57,7 +57,11 @@ Metrics Model::Impl::evaluate(const Dataset& data, std::int64_t batch_size) {
 Tensor Model::Impl::predict(const Tensor& features, std::int64_t batch_size) {
   require_compiled();
   check_batch(batch_size);
-  const auto graph = [&](std::int64_t samples) { return blueprint_->prediction_graph(samples); };
+  const auto graph = [&](std::int64_t samples) {
+    ModelGraph model = blueprint_->prediction_graph(samples);
+    run_passes(model, options_);
+    return model;
+  };
   const ModelGraph one = graph(1);
   const ValueType sample = sample_of(one.graph.value(one.features).type);
   const Shape& given = features.shape();

@@ -51,9 +51,11 @@ class GanBlueprint final : public Blueprint {
     return finished(std::move(model), under);
   }
 
-  [[nodiscard]] ModelGraph evaluation_graph(std::int64_t samples, const CompileOptions&) const override {
+  [[nodiscard]] ModelGraph evaluation_graph(std::int64_t samples, const CompileOptions& options) const override {
     GraphUnderConstruction under;
-    return finished(build(under, samples, 1).model, under);
+    ModelGraph model = finished(build(under, samples, 1).model, under);
+    run_passes(model, options);
+    return model;
   }
 
   [[nodiscard]] ModelGraph training_graph(std::int64_t batch_size, int micro_batches,
@@ -64,15 +66,17 @@ class GanBlueprint final : public Blueprint {
     Optimizer discriminator_optimizer = options_.discriminator_optimizer;
     discriminator_optimizer.update.attributes.set(
         "rate_factor", discriminator_optimizer.learning_rate / options.optimizer.learning_rate);
-    Graph& graph = under.graph;
+    ModelGraph model = finished(std::move(game.model), under);
+    run_passes(model, options, &under.averages, {&game.discriminator_loss});
+    Graph& graph = model.graph;
     const std::vector<ValueId> judges = parameters(graph, kDiscriminator);
     const std::vector<ValueId> makers = parameters(graph, kGenerator);
     const auto discriminator_gradients = append_gradients(graph, game.discriminator_loss, judges);
-    const auto generator_gradients = append_gradients(graph, game.model.loss, makers);
+    const auto generator_gradients = append_gradients(graph, model.loss, makers);
     append_optimizer(graph, discriminator_gradients, discriminator_optimizer);
     append_optimizer(graph, generator_gradients, options.optimizer);
     append_averages(graph, under.averages, micro_batches);
-    return finished(std::move(game.model), under);
+    return model;
   }
 
  private:

@@ -8,26 +8,6 @@
 namespace skua {
 namespace {
 
-// (N,T,C) as rows (N·T,C); their labels (N,T) likewise.
-ValueId as_rows(Graph& graph, ValueId value, std::size_t kept, const std::string& name) {
-  const Shape& shape = graph.value(value).type.shape;
-  if (shape.rank() <= kept) return value;
-  std::vector<std::int64_t> extents(shape.extents().end() - static_cast<std::ptrdiff_t>(kept - 1),
-                                    shape.extents().end());
-  std::int64_t rows = shape.elements();
-  for (const std::int64_t extent : extents) rows /= extent;
-  extents.insert(extents.begin(), rows);
-  const ValueId known = graph.find_value(name);
-  return known.valid() ? known : graph.add_node({"reshape", {{"shape", extents}}}, {value}, name).at(0);
-}
-
-ValueId logit_rows(Graph& graph, ValueId prediction) {
-  return as_rows(graph, prediction, 2, "logit_rows");
-}
-ValueId label_rows(Graph& graph, ValueId labels) {
-  return as_rows(graph, labels, 1, "label_rows");
-}
-
 ValueType class_labels(const ValueType& prediction) {
   if (prediction.shape.rank() != 2 && prediction.shape.rank() != 3) {
     throw std::invalid_argument(
@@ -54,7 +34,7 @@ Loss elementwise_loss(Op op, std::vector<Metric> metrics) {
 
 Metric class_metric(const std::string& name, const Op& op) {
   const auto build = [name, op](Graph& graph, ValueId prediction, ValueId labels) {
-    return graph.add_node(op, {logit_rows(graph, prediction), label_rows(graph, labels)}, "metric." + name).at(0);
+    return graph.add_node(op, {prediction, labels}, "metric." + name).at(0);
   };
   return {name, build, [](const MetricSums& sums) { return sums.values[0] / sums.labels; }};
 }
@@ -101,10 +81,7 @@ Metric perplexity() {
 SparseCategoricalCrossentropy::SparseCategoricalCrossentropy() {
   label_type = class_labels;
   build = [](Graph& graph, ValueId prediction, ValueId labels, double scale) {
-    return graph
-        .add_node({"softmax_cross_entropy", {{"scale", scale}}},
-                  {logit_rows(graph, prediction), label_rows(graph, labels)}, "loss")
-        .at(0);
+    return graph.add_node({"softmax_cross_entropy", {{"scale", scale}}}, {prediction, labels}, "loss").at(0);
   };
   metrics = {metrics::accuracy()};
 }

@@ -143,10 +143,7 @@ class Recurrent::Building {
 
   // What a chunk of input adds to the gates.
   ValueId gates(ValueId chunk, ValueId weight, ValueId bias, const std::string& name) {
-    const Shape shape = builder_.shape(chunk);
-    const ValueId rows = builder_.reshape(chunk, {shape[0] * shape[1], shape[2]}, name + ".rows");
-    const ValueId projected = builder_.node({"dense", {}}, {rows, weight, bias}, name + ".project");
-    return builder_.reshape(projected, {shape[0], shape[1], builder_.shape(weight)[0]}, name + ".gates");
+    return builder_.node({"dense", {}}, {chunk, weight, bias}, name + ".project");
   }
 
   const Recurrent& layer_;

@@ -33,6 +33,7 @@ void NodeBuilder::read(std::size_t i, const Layout& layout) {
 }
 
 void NodeBuilder::write(std::size_t i, const Layout& layout) {
+  written_[i] = layout;
   outputs_[i] = operand(layout, fix(node_.outputs.at(i), layout), layout.bytes());
 }
 

@@ -65,7 +65,12 @@ class CompiledNode {
 class NodeBuilder {
  public:
   NodeBuilder(const Graph& graph, const Node& node, Layouts& layouts)
-      : graph_(graph), node_(node), layouts_(layouts), inputs_(node.inputs.size()), outputs_(node.outputs.size()) {}
+      : graph_(graph),
+        node_(node),
+        layouts_(layouts),
+        inputs_(node.inputs.size()),
+        outputs_(node.outputs.size()),
+        written_(node.outputs.size()) {}
 
   [[nodiscard]] const Op& op() const { return node_.op; }
   [[nodiscard]] std::size_t input_count() const { return node_.inputs.size(); }
@@ -82,6 +87,8 @@ class NodeBuilder {
   void write(std::size_t i, const Layout& layout);
   void read_plain(std::size_t i) { read(i, Layout(input_type(i))); }
   void write_plain(std::size_t i) { write(i, Layout(output_type(i))); }
+  // As the kernel gives output i. REQUIRES: it was written.
+  [[nodiscard]] const Layout& written_layout(std::size_t i) const { return *written_.at(i); }
 
   // REQUIRES: every input was read and every output written.
   [[nodiscard]] CompiledNode finish(std::unique_ptr<Kernel> kernel);
@@ -95,6 +102,7 @@ class NodeBuilder {
   Layouts& layouts_;
   std::vector<CompiledNode::Operand> inputs_;
   std::vector<CompiledNode::Operand> outputs_;
+  Layouts written_;  // by output
   std::size_t copies_bytes_ = 0;
 };
 

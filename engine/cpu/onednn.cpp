@@ -78,6 +78,13 @@ void Execution::run(std::span<void* const> data, void* scratch) {
       "could not execute a primitive");
 }
 
+Padding::Padding(const MemoryDesc& desc) : memory_(desc, engine(), nullptr) {}
+
+// Setting a handle writes the zeros.
+void Padding::clear(void* data) {
+  dnnl::error::wrap_c_api(dnnl_memory_set_data_handle(memory_.get(), data), "could not set a data handle");
+}
+
 dnnl::convolution_forward::primitive_desc convolution(const Window2d& window, bool bias) {
   const ConvolutionShape s(window);
   const MemoryDesc bias_desc = vector(bias, window.out_channels);

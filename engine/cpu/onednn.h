@@ -34,6 +34,16 @@ class Execution {
   std::size_t scratch_bytes_;
 };
 
+// What a blocked array holds beside its elements, and must be zero.
+class Padding {
+ public:
+  explicit Padding(const MemoryDesc& desc);
+  void clear(void* data);  // one thread at a time
+
+ private:
+  dnnl::memory memory_;
+};
+
 // Layouts are left to oneDNN.
 [[nodiscard]] dnnl::convolution_forward::primitive_desc convolution(const Window2d& window, bool bias);
 [[nodiscard]] dnnl::convolution_backward_data::primitive_desc convolution_backward_data(const Window2d& window);

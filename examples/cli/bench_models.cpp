@@ -23,6 +23,7 @@ using models::PeerModel;
 
 struct ModelsOptions {
   std::vector<std::string> models = {"cnn", "rnn", "lstm", "gan"};
+  std::vector<std::string> passes = pass_names();
   std::vector<int> devices = {1, 2};
   int rounds = 5;
   int steps = 30;
@@ -126,10 +127,11 @@ void add_floor(const TaskGraph& graph, const MachineLimits& limits, Row& row) {
 // The model goes on from round to round, and keeps its plan's costs.
 class Contender {
  public:
-  Contender(const PeerModel& model, std::int64_t batch, int devices)
+  Contender(const PeerModel& model, std::int64_t batch, int devices, const std::vector<std::string>& passes)
       : model_(model.make()), data_(model.data(batch)), batch_(batch) {
     CompileOptions options = model.compile;
     options.devices = fmt::format("cpu:{}", devices);
+    options.passes = passes;
     options.plan_in_background = false;  // a planner beside the steps would take a core from them
     model_.compile(options);
   }
@@ -154,9 +156,11 @@ class Contender {
 
 constexpr int kFreshSteps = 5;
 
-ChildRun fresh_process(const Row& row, int steps) {
-  ChildRun child = run_child({own_program(), "bench", "model", row.model, "--batch", std::to_string(row.batch),
-                              "--devices", std::to_string(row.devices), "--steps", std::to_string(steps)});
+ChildRun fresh_process(const Row& row, const ModelsOptions& options, int steps) {
+  const std::string passes = options.passes.empty() ? "none" : fmt::format("{}", fmt::join(options.passes, ","));
+  ChildRun child =
+      run_child({own_program(), "bench", "model", row.model, "--batch", std::to_string(row.batch), "--devices",
+                 std::to_string(row.devices), "--steps", std::to_string(steps), "--passes", passes});
   if (child.status != 0) throw std::runtime_error(fmt::format("[bench model] {}: {}", row.model, child.output));
   return child;
 }
@@ -172,8 +176,8 @@ Row begin(const PeerModel& model, std::int64_t batch, int devices, const ModelsO
   row.model = model.name;
   row.batch = batch;
   row.devices = devices;
-  row.peak_bytes = fresh_process(row, kFreshSteps).peak_bytes;
-  row.first_step_seconds = fresh_process(row, 1).seconds;
+  row.peak_bytes = fresh_process(row, options, kFreshSteps).peak_bytes;
+  row.first_step_seconds = fresh_process(row, options, 1).seconds;
   if (peer != nullptr) {
     row.peer_options = peer->fastest_options(peer_run(row, options.steps));
     row.peer_peak_bytes = peer->peak_bytes(peer_run(row, kFreshSteps), row.peer_options);
@@ -182,7 +186,7 @@ Row begin(const PeerModel& model, std::int64_t batch, int devices, const ModelsO
 }
 
 void measure(Row& row, const ModelsOptions& options, const TorchPeer* peer) {
-  Contender contender(models::peer_model(row.model), row.batch, row.devices);
+  Contender contender(models::peer_model(row.model), row.batch, row.devices, options.passes);
   for (int round = 0; round < options.rounds; ++round) {
     contender.run(options.steps, row);
     if (peer != nullptr) row.peer_ms.push_back(peer->median_ms(peer_run(row, options.steps), row.peer_options));
@@ -282,6 +286,7 @@ void bench_models(const ModelsOptions& options) {
 
 struct ModelOptions {
   std::string model;
+  std::vector<std::string> passes = pass_names();
   std::int64_t batch = 32;
   int devices = 1;
   int steps = kFreshSteps;
@@ -294,6 +299,7 @@ void add_bench_models_command(CLI::App& bench) {
   const auto options = std::make_shared<ModelsOptions>();
   add_list_option(command, "--models", options->models, "cnn, rnn, lstm, gan: PyTorch's shapes, dense Adam");
   add_device_counts_option(command, options->devices);
+  add_passes_option(command, options->passes);
   command.add_option("--rounds", options->rounds, "Rounds of both sides in turn")
       ->check(at_least(1))
       ->capture_default_str();
@@ -313,8 +319,10 @@ void add_bench_model_command(CLI::App& bench) {
   command.add_option("--batch", options->batch, "Samples a step")->check(at_least(1))->capture_default_str();
   command.add_option("--devices", options->devices, "CPU devices")->check(at_least(1))->capture_default_str();
   command.add_option("--steps", options->steps, "Steps")->check(at_least(1))->capture_default_str();
+  add_passes_option(command, options->passes);
   command.callback([options] {
-    Contender(models::peer_model(options->model), options->batch, options->devices).fit(options->steps, {}, 0);
+    Contender(models::peer_model(options->model), options->batch, options->devices, options->passes)
+        .fit(options->steps, {}, 0);
   });
 }
 

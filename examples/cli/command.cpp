@@ -36,6 +36,15 @@ void add_stealing_option(CLI::App& command, std::string& stealing) {
       ->capture_default_str();
 }
 
+void add_passes_option(CLI::App& command, std::vector<std::string>& passes) {
+  std::string help = "Graph passes: all, none, or names with commas between";
+  for (const Pass& pass : graph_passes()) help += fmt::format("; {}: {}", pass.name, pass.description);
+  command
+      .add_option_function<std::string>(
+          "--passes", [&passes](const std::string& text) { passes = passes_of(text); }, help)
+      ->default_str("all");
+}
+
 void add_constraints_option(CLI::App& command, std::optional<Constraints>& constraints) {
   command.add_option_function<std::string>(
       "--constraints", [&constraints](const std::string& file) { constraints = load_constraints(file); },

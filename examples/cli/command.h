@@ -38,6 +38,7 @@ void add_json_option(CLI::App& command, bool& json);
 void add_model_argument(CLI::App& command, std::string& model);
 void add_policy_options(CLI::App& command, std::string& policy, double& plan_seconds);
 void add_stealing_option(CLI::App& command, std::string& stealing);
+void add_passes_option(CLI::App& command, std::vector<std::string>& passes);
 void add_constraints_option(CLI::App& command, std::optional<Constraints>& constraints);  // those of a file
 void add_batch_options(CLI::App& command, std::optional<std::int64_t>& batch, std::string& micro_batches);
 void add_device_counts_option(CLI::App& command, std::vector<int>& counts);

@@ -217,6 +217,7 @@ void add_request_options(CLI::App& command, PlanRequest& request) {
       ->capture_default_str();
   add_policy_options(command, request.policy, request.plan_seconds);
   add_batch_options(command, request.batch, request.micro_batches);
+  add_passes_option(command, request.passes);
   add_constraints_option(command, request.constraints);
   command.add_option("--profile", request.profile, "Measured times to plan by; else the roofline of the cluster");
 }

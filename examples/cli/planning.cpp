@@ -43,6 +43,7 @@ PlannedStep::PlannedStep(const PlanRequest& request, Cluster cluster)
   options.policy = request_.policy;
   options.plan_file = request_.plan_file;
   options.plan_seconds = request_.plan_seconds;
+  options.passes = request_.passes;
   options.constraints = request_.constraints.value_or(Constraints());
   const auto start = std::chrono::steady_clock::now();
   const int micro_batches = micro_batches_of(request_.micro_batches);

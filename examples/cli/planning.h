@@ -20,6 +20,7 @@ struct PlanRequest {
   std::optional<std::int64_t> batch;  // otherwise the model's
   std::string micro_batches = "auto";
   std::string profile;
+  std::vector<std::string> passes = pass_names();
   std::optional<Constraints> constraints;
 };
 

@@ -28,6 +28,7 @@ struct Options {
   std::optional<double> learning_rate;
   std::string plan_file;
   std::string profile;
+  std::vector<std::string> passes = pass_names();
   std::optional<Constraints> constraints;
   std::string checkpoint;
   bool resume = false;
@@ -216,6 +217,7 @@ void train(Options options, const CLI::App& command) {
   compile.record_steps = options.record_steps;
   compile.collectives = options.collectives;
   compile.profile_file = options.profile;
+  compile.passes = options.passes;
   compile.constraints = options.constraints.value_or(Constraints());
   model.compile(compile);
   if (const std::string& warning = model.report().device_warning; !warning.empty()) {
@@ -279,6 +281,7 @@ void add_train_command(CLI::App& program) {
       ->capture_default_str();
   add_policy_options(command, options->policy, options->plan_seconds);
   add_stealing_option(command, options->stealing);
+  add_passes_option(command, options->passes);
   add_constraints_option(command, options->constraints);
   add_batch_options(command, options->batch, options->micro_batches);
   auto* epochs =

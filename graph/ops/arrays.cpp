@@ -201,6 +201,53 @@ double flops_embedding_backward(const Op&, TypeSpan inputs, TypeSpan) {
   return elements(inputs[1]);
 }
 
+// Units of y, after checking the table (V,D), ids T and weight (O,D).
+std::int64_t check_embedding_dense(TypeSpan inputs) {
+  const Shape& table = float_shape("table", inputs[0], "(V,D)");
+  (void)int_shape("ids", inputs[1]);
+  const Shape& weight = float_shape("weight", inputs[2], "(O,D)");
+  expect_shape("weight", Shape{weight[0], table[1]}, weight);
+  return weight[0];
+}
+
+std::vector<ValueType> infer_embedding_dense(const Op& op, TypeSpan inputs) {
+  expect_attributes(op, {});
+  expect_inputs(inputs, 3, 4);
+  const std::int64_t units = check_embedding_dense(inputs);
+  if (inputs.size() == 4) expect_shape("bias", Shape{units}, float_shape("bias", inputs[3]));
+  return {{with_columns(inputs[1].shape, units)}};
+}
+
+std::vector<ValueType> infer_embedding_dense_backward(const Op& op, TypeSpan inputs) {
+  expect_attributes(op, {"bias"});
+  expect_inputs(inputs, 4, 4);
+  const std::int64_t units = check_embedding_dense(inputs);
+  expect_shape("dy", with_columns(inputs[1].shape, units), float_shape("dy", inputs[3]));
+  std::vector<ValueType> outputs{inputs[0], inputs[2]};
+  if (flag(op, "bias")) outputs.push_back({Shape{units}});
+  return outputs;
+}
+
+std::vector<ValueId> embedding_dense_gradient(GradientContext& context) {
+  std::vector<ValueId> gradients(context.input_count());
+  const bool bias = gradients.size() == 4 && context.wants(3);
+  const Op op{"embedding_dense_backward", {{"bias", std::int64_t{bias}}}};
+  const auto outputs =
+      context.add(op, {context.input(0), context.input(1), context.input(2), context.output_gradient(0)}, "backward");
+  gradients[0] = outputs.at(0);
+  gradients[2] = outputs.at(1);
+  if (bias) gradients[3] = outputs.at(2);
+  return gradients;
+}
+
+// As if all ids were different.
+double flops_embedding_dense(const Op&, TypeSpan inputs, TypeSpan outputs) {
+  return 2 * elements(outputs[0]) * static_cast<double>(inputs[2].shape[1]);
+}
+double flops_embedding_dense_backward(const Op&, TypeSpan inputs, TypeSpan) {
+  return 4 * elements(inputs[3]) * static_cast<double>(inputs[2].shape[1]) + elements(inputs[3]);
+}
+
 std::vector<ValueType> infer_not_equal(const Op& op, TypeSpan inputs) {
   expect_attributes(op, {"value"});
   expect_inputs(inputs, 1, 1);
@@ -230,6 +277,8 @@ std::vector<OpDefinition> array_ops() {
           {"matmul", infer_matmul, matmul_gradient, flops_matmul, {}},
           {"embedding", infer_embedding, embedding_gradient, {}, {}},
           {"embedding_backward", infer_embedding_backward, {}, flops_embedding_backward, {}},
+          {"embedding_dense", infer_embedding_dense, embedding_dense_gradient, flops_embedding_dense, {}},
+          {"embedding_dense_backward", infer_embedding_dense_backward, {}, flops_embedding_dense_backward, {}},
           {"not_equal", infer_not_equal, {}, {}, {}},
           {"causal_mask", infer_causal_mask, causal_mask_gradient, {}, {}}};
 }

@@ -58,8 +58,11 @@ const Shape& int_shape(std::string_view what, const ValueType& type) {
 const Shape& float_shape(std::string_view what, const ValueType& type, std::string_view layout) {
   const Shape& shape = float_shape(what, type);
   const auto rank = 1 + std::count(layout.begin(), layout.end(), ',');
-  if (shape.rank() != static_cast<std::size_t>(rank)) {
-    throw std::invalid_argument(fmt::format("expected {}-D {} {}, got {}", rank, what, layout, shape.to_string()));
+  const bool open = layout.starts_with("(...,");
+  const auto least = static_cast<std::size_t>(open ? rank - 1 : rank);
+  if (shape.rank() < least || (!open && shape.rank() > least)) {
+    throw std::invalid_argument(fmt::format("expected {} {} {}, got {}", open ? "an array" : fmt::format("{}-D", rank),
+                                            what, layout, shape.to_string()));
   }
   return shape;
 }

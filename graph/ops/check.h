@@ -16,7 +16,7 @@ void expect_shape(std::string_view what, const Shape& expected, const Shape& got
 // The shape of a value that must be float32 (int32).
 [[nodiscard]] const Shape& float_shape(std::string_view what, const ValueType& type);
 [[nodiscard]] const Shape& int_shape(std::string_view what, const ValueType& type);
-// Also of the rank that `layout` names: "(N,C,H,W)".
+// Also of the rank that `layout` names: "(N,C,H,W)", or with at least as many axes: "(...,N,C)".
 [[nodiscard]] const Shape& float_shape(std::string_view what, const ValueType& type, std::string_view layout);
 
 // Attributes in the range that an operator can use.

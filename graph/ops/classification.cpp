@@ -7,10 +7,11 @@ namespace skua::ops {
 
 namespace {
 
-// (N,C) of logits or probabilities, after checking the labels (N).
+// (...,C) of logits or probabilities, after checking the labels (...).
 const Shape& check_rows(const char* what, const ValueType& rows, const ValueType& labels) {
-  const Shape& shape = float_shape(what, rows, "(N,C)");
-  expect_shape("labels", Shape{shape[0]}, int_shape("labels", labels));
+  const Shape& shape = float_shape(what, rows, "(...,C)");
+  expect_shape("labels", without_axes(shape, {static_cast<std::int64_t>(shape.rank()) - 1}),
+               int_shape("labels", labels));
   return shape;
 }
 

@@ -1,3 +1,4 @@
+#include "ops/activation.h"
 #include "ops/check.h"
 #include "ops/ops.h"
 #include "skua/graph/window.h"
@@ -86,7 +87,7 @@ double flops_backward_weight(const Op& op, TypeSpan inputs, TypeSpan outputs) {
 }  // namespace
 
 std::vector<OpDefinition> conv2d_ops() {
-  return {{"conv2d", infer, gradient, flops, {}},
+  return {with_activation({"conv2d", infer, gradient, flops, {}}),
           {"conv2d_backward_data", infer_backward_data, backward_data_gradient, flops_backward_data, {}},
           {"conv2d_backward_weight", infer_backward_weight, {}, flops_backward_weight, {}}};
 }

@@ -1,3 +1,4 @@
+#include "ops/activation.h"
 #include "ops/check.h"
 #include "ops/ops.h"
 
@@ -8,30 +9,30 @@ namespace {
 std::vector<ValueType> infer(const Op& op, TypeSpan inputs) {
   expect_attributes(op, {});
   expect_inputs(inputs, 2, 3);
-  const Shape& x = float_shape("input", inputs[0], "(N,I)");
+  const Shape& x = float_shape("input", inputs[0], "(...,I)");
   const Shape& weight = float_shape("weight", inputs[1], "(O,I)");
-  expect_shape("weight", Shape{weight[0], x[1]}, weight);
+  expect_shape("weight", Shape{weight[0], x.last()}, weight);
   if (inputs.size() == 3) expect_shape("bias", Shape{weight[0]}, float_shape("bias", inputs[2]));
-  return {{Shape{x[0], weight[0]}}};
+  return {{x.with_last(weight[0])}};
 }
 
 std::vector<ValueType> infer_backward_data(const Op& op, TypeSpan inputs) {
   expect_attributes(op, {});
   expect_inputs(inputs, 2, 2);
-  const Shape& dy = float_shape("dy", inputs[0], "(N,O)");
+  const Shape& dy = float_shape("dy", inputs[0], "(...,O)");
   const Shape& weight = float_shape("weight", inputs[1], "(O,I)");
-  expect_shape("weight", Shape{dy[1], weight[1]}, weight);
-  return {{Shape{dy[0], weight[1]}}};
+  expect_shape("weight", Shape{dy.last(), weight[1]}, weight);
+  return {{dy.with_last(weight[1])}};
 }
 
 std::vector<ValueType> infer_backward_weight(const Op& op, TypeSpan inputs) {
   expect_attributes(op, {"bias"});
   expect_inputs(inputs, 2, 2);
-  const Shape& x = float_shape("input", inputs[0], "(N,I)");
-  const Shape& dy = float_shape("dy", inputs[1], "(N,O)");
-  expect_shape("dy", Shape{x[0], dy[1]}, dy);
-  std::vector<ValueType> outputs{{Shape{dy[1], x[1]}}};
-  if (flag(op, "bias")) outputs.push_back({Shape{dy[1]}});
+  const Shape& x = float_shape("input", inputs[0], "(...,I)");
+  const Shape& dy = float_shape("dy", inputs[1], "(...,O)");
+  expect_shape("dy", x.with_last(dy.last()), dy);
+  std::vector<ValueType> outputs{{Shape{dy.last(), x.last()}}};
+  if (flag(op, "bias")) outputs.push_back({Shape{dy.last()}});
   return outputs;
 }
 
@@ -52,7 +53,7 @@ std::vector<ValueId> gradient(GradientContext& context) {
 }
 
 double columns(const ValueType& type) {
-  return static_cast<double>(type.shape[1]);
+  return static_cast<double>(type.shape.last());
 }
 
 double flops(const Op&, TypeSpan inputs, TypeSpan outputs) {
@@ -70,7 +71,7 @@ double flops_backward_weight(const Op&, TypeSpan inputs, TypeSpan outputs) {
 }  // namespace
 
 std::vector<OpDefinition> dense_ops() {
-  return {{"dense", infer, gradient, flops, {}},
+  return {with_activation({"dense", infer, gradient, flops, {}}),
           {"dense_backward_data", infer_backward_data, {}, flops_backward_data, {}},
           {"dense_backward_weight", infer_backward_weight, {}, flops_backward_weight, {}}};
 }

@@ -3,6 +3,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "ops/activation.h"
 #include "ops/check.h"
 #include "ops/ops.h"
 
@@ -98,25 +99,27 @@ auto per_element(double operations) {
 }  // namespace
 
 std::vector<OpDefinition> elementwise_ops() {
-  return {{"relu", infer_unary, activation_gradient, per_element(1), {}},
-          {"sigmoid", infer_unary, activation_gradient, per_element(4), {}},
-          {"tanh", infer_unary, activation_gradient, per_element(1), {}},
-          {"relu_backward", infer_binary, {}, per_element(1), {}},
-          {"sigmoid_backward", infer_binary, {}, per_element(3), {}},
-          {"tanh_backward", infer_binary, {}, per_element(3), {}},
-          {"leaky_relu", infer_with_alpha, activation_gradient, per_element(2), {}},
-          {"elu", infer_with_alpha, activation_gradient, per_element(3), {}},
-          {"softplus", infer_unary, activation_gradient, per_element(4), {}},
-          {"gelu", infer_unary, gelu_gradient, per_element(4), {}},
+  constexpr OpTraits kPointwise{.pointwise = true};
+  constexpr OpTraits kActivation{.pointwise = true, .activation = true};
+  return {{"relu", infer_unary, activation_gradient, per_element(1), {}, kActivation},
+          {"sigmoid", infer_unary, activation_gradient, per_element(4), {}, kActivation},
+          {"tanh", infer_unary, activation_gradient, per_element(1), {}, kActivation},
+          {"relu_backward", infer_binary, {}, per_element(1), {}, kPointwise},
+          {"sigmoid_backward", infer_binary, {}, per_element(3), {}, kPointwise},
+          {"tanh_backward", infer_binary, {}, per_element(3), {}, kPointwise},
+          {"leaky_relu", infer_with_alpha, activation_gradient, per_element(2), {}, kActivation},
+          {"elu", infer_with_alpha, activation_gradient, per_element(3), {}, kActivation},
+          {"softplus", infer_unary, activation_gradient, per_element(4), {}, kActivation},
+          {"gelu", infer_unary, gelu_gradient, per_element(4), {}, kPointwise},
           {"softmax", infer_softmax, activation_gradient, per_element(5), {}},
-          {"leaky_relu_backward", infer_binary_with_alpha, {}, per_element(2), {}},
-          {"elu_backward", infer_binary_with_alpha, {}, per_element(3), {}},
-          {"softplus_backward", infer_binary, {}, per_element(3), {}},
-          {"gelu_backward", infer_binary, {}, per_element(9), {}},
+          {"leaky_relu_backward", infer_binary_with_alpha, {}, per_element(2), {}, kPointwise},
+          {"elu_backward", infer_binary_with_alpha, {}, per_element(3), {}, kPointwise},
+          {"softplus_backward", infer_binary, {}, per_element(3), {}, kPointwise},
+          {"gelu_backward", infer_binary, {}, per_element(9), {}, kPointwise},
           {"softmax_backward", infer_binary, {}, per_element(4), {}},
-          {"bias_add", infer_bias_add, bias_add_gradient, per_element(1), {}},
-          {"multiply", infer_binary, multiply_gradient, per_element(1), {}},
-          {"add", infer_binary, add_gradient, per_element(1), {}}};
+          with_activation({"bias_add", infer_bias_add, bias_add_gradient, per_element(1), {}, kPointwise}),
+          {"multiply", infer_binary, multiply_gradient, per_element(1), {}, kPointwise},
+          {"add", infer_binary, add_gradient, per_element(1), {}, kPointwise}};
 }
 
 }  // namespace skua::ops

@@ -71,10 +71,13 @@ std::vector<ValueId> categorical_gradient(GradientContext& context) {
 std::vector<ValueType> infer_top_k(const Op& op, TypeSpan inputs) {
   expect_attributes(op, {"k"});
   expect_inputs(inputs, 2, 2);
-  const Shape& logits = float_shape("logits", inputs[0], "(N,C)");
-  expect_shape("labels", Shape{logits[0]}, int_shape("labels", inputs[1]));
+  const Shape& logits = float_shape("logits", inputs[0], "(...,C)");
+  expect_shape("labels", without_axes(logits, {static_cast<std::int64_t>(logits.rank()) - 1}),
+               int_shape("labels", inputs[1]));
   const std::int64_t k = op.attributes.integer("k");
-  if (k < 1 || k > logits[1]) throw std::invalid_argument(fmt::format("expected 'k' in 1..{}, got {}", logits[1], k));
+  if (k < 1 || k > logits.last()) {
+    throw std::invalid_argument(fmt::format("expected 'k' in 1..{}, got {}", logits.last(), k));
+  }
   return {{Shape{}}};
 }
 

@@ -96,6 +96,22 @@ TEST(Gradients, Embedding) {
   });
 }
 
+TEST(Gradients, EmbeddingDense) {
+  check([](Problem& p) {
+    const std::int64_t rows = between(p.random, 1, 5);
+    const std::int64_t width = between(p.random, 1, 4);
+    const std::int64_t units = between(p.random, 1, 4);
+    const Shape shape = random_shape(p.random, 1 + p.random.below(2));
+    const ValueId ids = p.graph.add_input("ids", {shape, DType::kInt32});
+    for (std::int64_t i = 0; i < shape.elements(); ++i) {
+      p.values[ids].push_back(static_cast<double>(between(p.random, 0, rows - 1)));
+    }
+    std::vector<ValueId> inputs{p.parameter("table", {rows, width}), ids, p.parameter("weight", {units, width})};
+    if (p.random.below(2) == 0) inputs.push_back(p.parameter("bias", {units}));
+    p.weigh(p.graph.add_node({"embedding_dense", {}}, inputs, "y").at(0));
+  });
+}
+
 TEST(Gradients, Dropout) {
   check([](Problem& p) {
     const ValueId x = p.parameter("x", {between(p.random, 1, 4), between(p.random, 1, 9)});

@@ -94,6 +94,8 @@ TEST(ShapeRules, PoolingWindowsCoverAnElement) {
 
 TEST(ShapeRules, OtherOperators) {
   EXPECT_EQ(shapes_of({"dense", {}}, {{{2, 3}}, {{5, 3}}, {{5}}}), std::vector<Shape>({{2, 5}}));
+  EXPECT_EQ(shapes_of({"dense", {}}, {{{7, 2, 3}}, {{5, 3}}}), std::vector<Shape>({{7, 2, 5}}));
+  EXPECT_EQ(shapes_of({"dense_backward_data", {}}, {{{7, 2, 5}}, {{5, 3}}}), std::vector<Shape>({{7, 2, 3}}));
   EXPECT_EQ(shapes_of({"dense_backward_data", {}}, {{{2, 5}}, {{5, 3}}}), std::vector<Shape>({{2, 3}}));
   EXPECT_EQ(shapes_of({"dense_backward_weight", {{"bias", std::int64_t{1}}}}, {{{2, 3}}, {{2, 5}}}),
             std::vector<Shape>({{5, 3}, {5}}));
@@ -128,6 +130,11 @@ TEST(ShapeRules, ArrayOperators) {
   EXPECT_EQ(shapes_of(matmul(0, 1), {{{5, 2, 3}}, {{5, 4, 3}}}), std::vector<Shape>({{5, 2, 4}}));
   EXPECT_EQ(shapes_of(matmul(1, 1), {{{5, 3, 2}}, {{5, 4, 3}}}), std::vector<Shape>({{5, 2, 4}}));
   EXPECT_EQ(shapes_of({"embedding", {}}, {{{9, 4}}, ints({2, 3})}), std::vector<Shape>({{2, 3, 4}}));
+  EXPECT_EQ(shapes_of({"embedding_dense", {}}, {{{9, 4}}, ints({2, 3}), {{5, 4}}, {{5}}}),
+            std::vector<Shape>({{2, 3, 5}}));
+  EXPECT_EQ(shapes_of({"embedding_dense_backward", {{"bias", std::int64_t{1}}}},
+                      {{{9, 4}}, ints({2, 3}), {{5, 4}}, {{2, 3, 5}}}),
+            std::vector<Shape>({{9, 4}, {5, 4}, {5}}));
   EXPECT_EQ(shapes_of(embedding_backward(9), {ints({2, 3}), {{2, 3, 4}}}), std::vector<Shape>({{9, 4}}));
 }
 
@@ -223,6 +230,9 @@ TEST(ShapeRules, MessagesSayWhatWasExpectedAndWhatCame) {
        {{{5, 2, 3}}, {{5, 3, 4}}},
        "[matmul node] expected b of 5 matrices with inner extent 2, got (5,3,4)"},
       {{"embedding", {}}, {{{9, 4}}, {{2}}}, "[embedding node] expected int32 ids, got float32(2)"},
+      {{"embedding_dense", {}},
+       {{{9, 4}}, ints({2}), {{5, 3}}},
+       "[embedding_dense node] expected weight (5,4), got (5,3)"},
       {embedding_backward(9),
        {ints({2, 3}), {{2, 4}}},
        "[embedding_backward node] expected dy of ids (2,3) and columns, got (2,4)"},

@@ -96,6 +96,36 @@ void embedding_backward(const Call& call) {
   }
 }
 
+// Calls visit(table index, weight index, y index) for every product.
+template <class Visit>
+void for_each_embedding_product(const Call& call, Visit visit) {
+  const auto width = static_cast<std::size_t>(call.in_shape(0)[1]);
+  const auto units = static_cast<std::size_t>(call.in_shape(2)[0]);
+  for (std::size_t i = 0; i < call.in(1).size(); ++i) {
+    const std::size_t row = row_of(call.in(1)[i], call.in_shape(0)[0]);
+    for (std::size_t o = 0; o < units; ++o) {
+      for (std::size_t d = 0; d < width; ++d) visit(row * width + d, o * width + d, i * units + o);
+    }
+  }
+}
+
+void embedding_dense(const Call& call) {
+  for_each_embedding_product(
+      call, [&](auto table, auto weight, auto y) { call.out(0)[y] += call.in(0)[table] * call.in(2)[weight]; });
+  if (call.inputs.size() < 4) return;
+  for (std::size_t y = 0; y < call.out(0).size(); ++y) call.out(0)[y] += call.in(3)[y % call.in(3).size()];
+}
+
+void embedding_dense_backward(const Call& call) {
+  const Array& dy = call.in(3);
+  for_each_embedding_product(call, [&](auto table, auto weight, auto y) {
+    call.out(0)[table] += dy[y] * call.in(2)[weight];
+    call.out(1)[weight] += dy[y] * call.in(0)[table];
+  });
+  if (call.outputs.size() < 3) return;
+  for (std::size_t y = 0; y < dy.size(); ++y) call.out(2)[y % call.out(2).size()] += dy[y];
+}
+
 void not_equal(const Call& call) {
   const auto value = static_cast<double>(call.op.attributes.integer("value"));
   for (std::size_t i = 0; i < call.in(0).size(); ++i) call.out(0)[i] = call.in(0)[i] != value ? 1 : 0;
@@ -147,12 +177,18 @@ void random_normal(const Call& call) {
 }  // namespace
 
 const std::map<std::string, Kernel>& array_kernels() {
-  static const std::map<std::string, Kernel> kernels{
-      {"split", split},         {"concatenate", concatenate},
-      {"transpose", transpose}, {"matmul", matmul},
-      {"embedding", embedding}, {"embedding_backward", embedding_backward},
-      {"not_equal", not_equal}, {"causal_mask", causal_mask},
-      {"dropout", dropout},     {"random_normal", random_normal}};
+  static const std::map<std::string, Kernel> kernels{{"split", split},
+                                                     {"concatenate", concatenate},
+                                                     {"transpose", transpose},
+                                                     {"matmul", matmul},
+                                                     {"embedding", embedding},
+                                                     {"embedding_backward", embedding_backward},
+                                                     {"embedding_dense", embedding_dense},
+                                                     {"embedding_dense_backward", embedding_dense_backward},
+                                                     {"not_equal", not_equal},
+                                                     {"causal_mask", causal_mask},
+                                                     {"dropout", dropout},
+                                                     {"random_normal", random_normal}};
   return kernels;
 }
 

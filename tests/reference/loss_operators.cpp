@@ -88,7 +88,7 @@ void categorical_backward(const Call& call) {
 }
 
 void count_top_k(const Call& call) {
-  const auto classes = static_cast<std::size_t>(call.in_shape(0)[1]);
+  const auto classes = static_cast<std::size_t>(call.in_shape(0).last());
   const auto k = static_cast<std::size_t>(call.op.attributes.integer("k"));
   for (std::size_t n = 0; n < call.in(1).size(); ++n) {
     std::vector<std::size_t> order(classes);

@@ -22,19 +22,19 @@ void for_each_product(std::int64_t n, std::int64_t in, std::int64_t out, Visit v
 }
 
 void dense(const Call& call) {
-  for_each_product(call.in_shape(0)[0], call.in_shape(0)[1], call.out_shape(0)[1],
+  for_each_product(call.in_shape(0).rows(), call.in_shape(0).last(), call.out_shape(0).last(),
                    [&](auto x, auto w, auto y) { call.out(0)[y] += call.in(0)[x] * call.in(1)[w]; });
   if (call.inputs.size() < 3) return;
   for (std::size_t y = 0; y < call.out(0).size(); ++y) call.out(0)[y] += call.in(2)[y % call.in(2).size()];
 }
 
 void dense_backward_data(const Call& call) {
-  for_each_product(call.out_shape(0)[0], call.out_shape(0)[1], call.in_shape(0)[1],
+  for_each_product(call.out_shape(0).rows(), call.out_shape(0).last(), call.in_shape(0).last(),
                    [&](auto x, auto w, auto y) { call.out(0)[x] += call.in(0)[y] * call.in(1)[w]; });
 }
 
 void dense_backward_weight(const Call& call) {
-  for_each_product(call.in_shape(0)[0], call.in_shape(0)[1], call.in_shape(1)[1],
+  for_each_product(call.in_shape(0).rows(), call.in_shape(0).last(), call.in_shape(1).last(),
                    [&](auto x, auto w, auto y) { call.out(0)[w] += call.in(0)[x] * call.in(1)[y]; });
   if (call.outputs.size() < 2) return;
   for (std::size_t y = 0; y < call.in(1).size(); ++y) call.out(1)[y % call.out(1).size()] += call.in(1)[y];
@@ -48,7 +48,7 @@ std::size_t label_of(const Array& labels, std::size_t row, std::size_t classes) 
 }
 
 void softmax_cross_entropy(const Call& call) {
-  const auto classes = static_cast<std::size_t>(call.in_shape(0)[1]);
+  const auto classes = static_cast<std::size_t>(call.in_shape(0).last());
   const Array& logits = call.in(0);
   double loss = 0;
   for (std::size_t row = 0; row < call.in(1).size(); ++row) {
@@ -64,7 +64,7 @@ void softmax_cross_entropy(const Call& call) {
 }
 
 void softmax_cross_entropy_backward(const Call& call) {
-  const auto classes = static_cast<std::size_t>(call.in_shape(0)[1]);
+  const auto classes = static_cast<std::size_t>(call.in_shape(0).last());
   const double factor = call.in(2)[0] * call.op.attributes.real("scale");
   for (std::size_t i = 0; i < call.out(0).size(); ++i) {
     const bool is_label = label_of(call.in(1), i / classes, classes) == i % classes;
@@ -73,7 +73,7 @@ void softmax_cross_entropy_backward(const Call& call) {
 }
 
 void count_correct(const Call& call) {
-  const auto classes = static_cast<std::size_t>(call.in_shape(0)[1]);
+  const auto classes = static_cast<std::size_t>(call.in_shape(0).last());
   for (std::size_t row = 0; row < call.in(1).size(); ++row) {
     std::size_t best = 0;
     for (std::size_t c = 1; c < classes; ++c) {

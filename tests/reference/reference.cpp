@@ -21,6 +21,19 @@ Kernel kernel_of(const std::string& type) {
   throw std::invalid_argument(fmt::format("expected an operator with a reference, got '{}'", type));
 }
 
+// Of operators that may carry an activation: applies it to what the operator has given.
+void activate(const Call& call) {
+  for (const char* type : {"conv2d", "dense", "bias_add", "max_pool2d"}) {
+    if (call.op.type != type || !call.op.attributes.has("activation")) continue;
+    Op activation{call.op.attributes.text("activation"), {}};
+    if (call.op.attributes.has("alpha")) activation.attributes.set("alpha", call.op.attributes.real("alpha"));
+    Array x = call.out(0);
+    std::vector<Array*> input{&x};
+    kernel_of(activation.type)(
+        {activation, call.step, input, call.outputs.first(1), {call.output_types[0]}, {call.output_types[0]}});
+  }
+}
+
 Array& held(const Graph& graph, std::map<ValueId, Array>& values, ValueId id) {
   const auto found = values.find(id);
   const Value& value = graph.value(id);
@@ -41,6 +54,7 @@ void run_node(const Graph& graph, const Node& node, std::span<Array* const> inpu
   }
   try {
     kernel_of(node.op.type)(call);
+    activate(call);
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(fmt::format("[{} {}] {}", node.op.type, node.name, error.what()));
   }

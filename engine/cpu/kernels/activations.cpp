@@ -1,7 +1,11 @@
 // Element-wise operators run over whatever layout their first input has, padding included.
+#include <algorithm>
+#include <optional>
+
 #include "../parallel.h"
 #include "kernels.h"
 #include "skua/engine/elementwise.h"
+#include "skua/graph/op_registry.h"
 #include "softmax_rows.h"
 
 namespace skua::cpu {
@@ -99,23 +103,89 @@ KernelPointer make_by_rows(NodeBuilder& builder) {
   return std::make_unique<RowKernel>(shape.elements() / columns, columns);
 }
 
-// x (outer,C,inner) plus a number for each channel.
+// Another kernel, and a function of what it gives.
+template <class Function>
+class Activated final : public Kernel {
+ public:
+  Activated(KernelPointer kernel, Function function, const Layout& layout)
+      : kernel_(std::move(kernel)), function_(function), count_(layout.stored_elements()) {
+    if (layout.is_padded() && function(0.0F) != 0) padding_.emplace(layout.desc());
+  }
+  [[nodiscard]] std::size_t scratch_bytes() const override { return kernel_->scratch_bytes(); }
+  void run(const KernelArguments& arguments) override {
+    kernel_->run(arguments);
+    float* const y = arguments.out(0);
+    for_each_element(count_, [=, function = function_](std::int64_t i) { y[i] = function(y[i]); });
+    if (padding_) padding_->clear(y);
+  }
+
+ private:
+  KernelPointer kernel_;
+  Function function_;
+  std::int64_t count_;
+  std::optional<Padding> padding_;
+};
+
+struct Same {
+  float operator()(float x) const { return x; }
+};
+
+// x plus a number for each channel, through a function: of arrays [outer][per_channel][inner], where channels come
+// `inner` at a time. Padded channels stay zero.
+template <std::int64_t Inner, class Function>
 class BiasAdd final : public Kernel {
  public:
-  explicit BiasAdd(const Shape& x) : planes_(x[0] * x[1]), channels_(x[1]), inner_(x.elements() / planes_) {}
+  BiasAdd(Function function, const Shape& x)
+      : function_(function),
+        channels_(x[1]),
+        blocks_((x[1] + Inner - 1) / Inner),
+        planes_(x[0] * blocks_),
+        per_channel_(x.elements() / (x[0] * x[1])) {}
   void run(const KernelArguments& arguments) override {
     const float* const bias = arguments.in(1);
     for_each_row(planes_, [=, this, x = arguments.in(0), y = arguments.out(0)](std::int64_t plane) {
-      const float add = bias[plane % channels_];
-      for (std::int64_t i = plane * inner_; i < (plane + 1) * inner_; ++i) y[i] = x[i] + add;
+      const std::int64_t first = plane % blocks_ * Inner;
+      add_to_plane(x + plane * per_channel_ * Inner, bias + first, std::min(channels_ - first, Inner),
+                   y + plane * per_channel_ * Inner);
     });
   }
 
  private:
-  std::int64_t planes_;
+  void add_to_plane(const float* x, const float* bias, std::int64_t channels, float* y) const {
+    if constexpr (Inner == 1) {
+#pragma omp simd
+      for (std::int64_t i = 0; i < per_channel_; ++i) y[i] = function_(x[i] + bias[0]);
+    } else {
+      float adds[Inner] = {};
+      std::copy(bias, bias + channels, adds);
+      if (channels == Inner) {
+        for (std::int64_t i = 0; i < per_channel_; ++i) {
+#pragma omp simd
+          for (std::int64_t c = 0; c < Inner; ++c) y[i * Inner + c] = function_(x[i * Inner + c] + adds[c]);
+        }
+        return;
+      }
+      for (std::int64_t i = 0; i < per_channel_; ++i) {
+        for (std::int64_t c = 0; c < Inner; ++c) {
+          y[i * Inner + c] = c < channels ? function_(x[i * Inner + c] + adds[c]) : 0.0F;
+        }
+      }
+    }
+  }
+
+  Function function_;
   std::int64_t channels_;
-  std::int64_t inner_;
+  std::int64_t blocks_;
+  std::int64_t planes_;
+  std::int64_t per_channel_;
 };
+
+template <class Function>
+KernelPointer make_bias_add_of(std::int64_t inner, Function function, const Shape& x) {
+  if (inner == 16) return std::make_unique<BiasAdd<16, Function>>(function, x);
+  if (inner == 8) return std::make_unique<BiasAdd<8, Function>>(function, x);
+  return std::make_unique<BiasAdd<1, Function>>(function, x);
+}
 
 }  // namespace
 
@@ -176,8 +246,29 @@ KernelPointer make_softmax_backward(NodeBuilder& builder) {
 }
 
 KernelPointer make_bias_add(NodeBuilder& builder) {
-  read_all_plain(builder);
-  return std::make_unique<BiasAdd>(builder.input_type(0).shape);
+  const ValueType& type = builder.input_type(0);
+  Layout layout(type);
+  std::int64_t inner = 1;
+  if (type.shape.rank() == 4) {
+    const ImageBlocks blocks = image_blocks(builder.input_layout(0), type);
+    layout = blocks.layout_of(type.shape, type.dtype);
+    inner = blocks.inner;
+  }
+  builder.read(0, layout);
+  builder.read_plain(1);
+  builder.write(0, layout);
+  const auto activation = activation_of(builder.op());
+  if (!activation) return make_bias_add_of(inner, Same(), type.shape);
+  return elementwise::visit_activation(
+      *activation, [&](auto function, auto) { return make_bias_add_of(inner, function, type.shape); });
+}
+
+KernelPointer with_activation(NodeBuilder& builder, KernelPointer kernel) {
+  const auto activation = activation_of(builder.op());
+  if (!activation) return kernel;
+  return elementwise::visit_activation(*activation, [&](auto function, auto) -> KernelPointer {
+    return std::make_unique<Activated<decltype(function)>>(std::move(kernel), function, builder.written_layout(0));
+  });
 }
 
 KernelPointer make_multiply(NodeBuilder& builder) {

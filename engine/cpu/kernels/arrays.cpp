@@ -145,106 +145,6 @@ class MatMul final : public Kernel {
   std::int64_t inner_;
 };
 
-void check_ids(const std::int32_t* ids, std::int64_t count, std::int64_t rows) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (ids[i] < 0 || ids[i] >= rows) {
-      throw std::invalid_argument(fmt::format("expected ids in [0,{}), got {} at position {}", rows, ids[i], i));
-    }
-  }
-}
-
-class Embedding final : public Kernel {
- public:
-  Embedding(const Shape& weight, std::int64_t count) : rows_(weight[0]), columns_(weight[1]), count_(count) {}
-  void run(const KernelArguments& arguments) override {
-    const std::int32_t* const ids = arguments.in_ints(1);
-    check_ids(ids, count_, rows_);
-    for_each_row(count_, [=, this, weight = arguments.in(0), y = arguments.out(0)](std::int64_t i) {
-      std::memcpy(y + i * columns_, weight + ids[i] * columns_, static_cast<std::size_t>(columns_) * sizeof(float));
-    });
-  }
-
- private:
-  std::int64_t rows_;
-  std::int64_t columns_;
-  std::int64_t count_;
-};
-
-// Each element is the sum of its contributions in order of position, whatever the threads, which share the columns.
-// Rows with many contributions, as of a padding token, are summed in double.
-class EmbeddingBackward final : public Kernel {
- public:
-  EmbeddingBackward(const Shape& dweight, std::int64_t count)
-      : rows_(dweight[0]), columns_(dweight[1]), count_(count) {}
-  [[nodiscard]] std::size_t scratch_bytes() const override {
-    return static_cast<std::size_t>(count_ / kMany * columns_) * sizeof(double) +
-           static_cast<std::size_t>(rows_) * sizeof(std::int64_t);
-  }
-  void run(const KernelArguments& arguments) override {
-    const std::int32_t* const ids = arguments.in_ints(0);
-    check_ids(ids, count_, rows_);
-    auto* const sums = static_cast<double*>(arguments.scratch);
-    auto* const slots = reinterpret_cast<std::int64_t*>(sums + count_ / kMany * columns_);
-    find_slots(ids, slots);
-    float* const dweight = arguments.out(0);
-    for_each_element(rows_ * columns_, [dweight](std::int64_t i) { dweight[i] = 0; });
-    constexpr std::int64_t kColumns = 64;
-    for_each_row((columns_ + kColumns - 1) / kColumns, [=, this, dy = arguments.in(1)](std::int64_t block) {
-      const std::int64_t first = block * kColumns;
-      sum_columns({ids, slots, dy + first, sums + first, dweight + first}, std::min(kColumns, columns_ - first));
-    });
-  }
-
- private:
-  static constexpr std::int64_t kMany = 64;
-
-  // All matrices from the first column to be summed.
-  struct Columns {
-    const std::int32_t* ids;
-    const std::int64_t* slots;
-    const float* dy;
-    double* sums;
-    float* dweight;
-  };
-
-  void sum_columns(const Columns& from, std::int64_t width) const {
-    for (std::int64_t row = 0; row < rows_; ++row) {
-      if (from.slots[row] >= 0) std::fill_n(from.sums + from.slots[row] * columns_, width, 0.0);
-    }
-    for (std::int64_t i = 0; i < count_; ++i) {
-      const std::int64_t slot = from.slots[from.ids[i]];
-      if (slot >= 0) {
-        add(from.dy + i * columns_, width, from.sums + slot * columns_);
-      } else {
-        add(from.dy + i * columns_, width, from.dweight + from.ids[i] * columns_);
-      }
-    }
-    for (std::int64_t row = 0; row < rows_; ++row) {
-      if (from.slots[row] < 0) continue;
-      const double* const sums = from.sums + from.slots[row] * columns_;
-      for (std::int64_t c = 0; c < width; ++c) from.dweight[row * columns_ + c] = static_cast<float>(sums[c]);
-    }
-  }
-
-  // The place of each row's sums among those in double; -1 where it has few contributions.
-  void find_slots(const std::int32_t* ids, std::int64_t* slots) const {
-    std::fill_n(slots, rows_, 0);
-    for (std::int64_t i = 0; i < count_; ++i) ++slots[ids[i]];
-    std::int64_t used = 0;
-    for (std::int64_t row = 0; row < rows_; ++row) slots[row] = slots[row] >= kMany ? used++ : -1;
-  }
-
-  template <class Sum>
-  static void add(const float* from, std::int64_t width, Sum* to) {
-#pragma omp simd
-    for (std::int64_t c = 0; c < width; ++c) to[c] += static_cast<Sum>(from[c]);
-  }
-
-  std::int64_t rows_;
-  std::int64_t columns_;
-  std::int64_t count_;
-};
-
 class NotEqual final : public Kernel {
  public:
   NotEqual(std::int64_t value, std::int64_t count) : value_(value), count_(count) {}
@@ -304,16 +204,6 @@ KernelPointer make_matmul(NodeBuilder& builder) {
   return std::make_unique<MatMul>(builder.input_type(0).shape, builder.input_type(1).shape,
                                   builder.output_type(0).shape, builder.op().attributes.integer("transpose_a") == 1,
                                   builder.op().attributes.integer("transpose_b") == 1);
-}
-
-KernelPointer make_embedding(NodeBuilder& builder) {
-  read_all_plain(builder);
-  return std::make_unique<Embedding>(builder.input_type(0).shape, builder.input_type(1).shape.elements());
-}
-
-KernelPointer make_embedding_backward(NodeBuilder& builder) {
-  read_all_plain(builder);
-  return std::make_unique<EmbeddingBackward>(builder.output_type(0).shape, builder.input_type(0).shape.elements());
 }
 
 KernelPointer make_not_equal(NodeBuilder& builder) {

@@ -15,7 +15,7 @@ struct Rows {
   std::int64_t count;
   std::int64_t classes;
 
-  explicit Rows(const Shape& shape) : count(shape[0]), classes(shape[1]) {}
+  explicit Rows(const Shape& shape) : count(shape.rows()), classes(shape.last()) {}
 
   void check(const std::int32_t* labels) const {
     for (std::int64_t row = 0; row < count; ++row) {

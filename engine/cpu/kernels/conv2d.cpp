@@ -8,8 +8,9 @@ KernelPointer make_conv2d(NodeBuilder& builder) {
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS};
   if (bias) arguments.push_back(DNNL_ARG_BIAS);
   arguments.push_back(DNNL_ARG_DST);
-  return make_onednn_kernel<dnnl::convolution_forward>(
-      builder, convolution(window_of(builder.op(), builder.input_types()), bias), arguments);
+  return with_activation(builder,
+                         make_onednn_kernel<dnnl::convolution_forward>(
+                             builder, convolution(window_of(builder.op(), builder.input_types()), bias), arguments));
 }
 
 KernelPointer make_conv2d_backward_data(NodeBuilder& builder) {

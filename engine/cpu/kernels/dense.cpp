@@ -9,14 +9,15 @@ KernelPointer make_dense(NodeBuilder& builder) {
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS};
   if (bias) arguments.push_back(DNNL_ARG_BIAS);
   arguments.push_back(DNNL_ARG_DST);
-  return make_onednn_kernel<dnnl::inner_product_forward>(
-      builder, inner_product({x[0], x[1], builder.output_type(0).shape[1]}, bias), arguments);
+  return with_activation(
+      builder, make_onednn_kernel<dnnl::inner_product_forward>(
+                   builder, inner_product({x.rows(), x.last(), builder.output_type(0).shape.last()}, bias), arguments));
 }
 
 KernelPointer make_dense_backward_data(NodeBuilder& builder) {
   const Shape& dy = builder.input_type(0).shape;
   return make_onednn_kernel<dnnl::inner_product_backward_data>(
-      builder, inner_product_backward_data({dy[0], builder.output_type(0).shape[1], dy[1]}),
+      builder, inner_product_backward_data({dy.rows(), builder.output_type(0).shape.last(), dy.last()}),
       std::vector<int>{DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC});
 }
 
@@ -26,7 +27,8 @@ KernelPointer make_dense_backward_weight(NodeBuilder& builder) {
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS};
   if (bias) arguments.push_back(DNNL_ARG_DIFF_BIAS);
   return make_onednn_kernel<dnnl::inner_product_backward_weights>(
-      builder, inner_product_backward_weights({x[0], x[1], builder.input_type(1).shape[1]}, bias), arguments);
+      builder, inner_product_backward_weights({x.rows(), x.last(), builder.input_type(1).shape.last()}, bias),
+      arguments);
 }
 
 }  // namespace skua::cpu

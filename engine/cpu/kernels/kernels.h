@@ -28,6 +28,8 @@ KernelPointer make_max_pool2d(NodeBuilder& builder);
 KernelPointer make_max_pool2d_backward(NodeBuilder& builder);
 
 // activations.cpp
+// `kernel`, and after it the activation that the node carries, in place. REQUIRES: output 0 was written.
+KernelPointer with_activation(NodeBuilder& builder, KernelPointer kernel);
 KernelPointer make_relu(NodeBuilder& builder);
 KernelPointer make_relu_backward(NodeBuilder& builder);
 KernelPointer make_sigmoid(NodeBuilder& builder);
@@ -53,10 +55,14 @@ KernelPointer make_split(NodeBuilder& builder);
 KernelPointer make_concatenate(NodeBuilder& builder);
 KernelPointer make_transpose(NodeBuilder& builder);
 KernelPointer make_matmul(NodeBuilder& builder);
-KernelPointer make_embedding(NodeBuilder& builder);
-KernelPointer make_embedding_backward(NodeBuilder& builder);
 KernelPointer make_not_equal(NodeBuilder& builder);
 KernelPointer make_causal_mask(NodeBuilder& builder);
+
+// embedding.cpp
+KernelPointer make_embedding(NodeBuilder& builder);
+KernelPointer make_embedding_backward(NodeBuilder& builder);
+KernelPointer make_embedding_dense(NodeBuilder& builder);
+KernelPointer make_embedding_dense_backward(NodeBuilder& builder);
 
 // normalization.cpp
 KernelPointer make_batch_norm(NodeBuilder& builder);

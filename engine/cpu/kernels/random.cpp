@@ -13,8 +13,9 @@ namespace {
 
 // (N, elements of a sample)
 struct Samples {
-  static constexpr std::int64_t kStrip = 64;  // elements whose draws are made together, which fills the multipliers
-  using Bits = std::array<std::uint32_t, kStrip>;
+  static constexpr std::size_t kBlocks = 16;                              // whose draws are made together
+  static constexpr auto kStrip = static_cast<std::int64_t>(4 * kBlocks);  // their elements
+  using Bits = std::array<std::uint32_t, 4 * kBlocks>;
 
   std::int64_t count;
   std::int64_t elements;
@@ -29,13 +30,27 @@ struct Samples {
     for_each_row(count, [=, this](std::int64_t n) {
       alignas(64) Bits bits;
       for (std::int64_t first = 0; first < elements; first += kStrip) {
-        for (std::int64_t i = 0; i < kStrip; i += 4) {
-          const auto drawn = draws(key, first_sample + n, (first + i) / 4);
-          std::copy(drawn.begin(), drawn.end(), bits.begin() + i);
-        }
+        draw(draw_counter(key, first_sample + n, first / 4), draw_key(key), bits);
         visit(n * elements + first, std::min(kStrip, elements - first), bits);
       }
     });
+  }
+
+ private:
+  // Those of the block that `counter` counts, and of the ones after it.
+  static void draw(const std::array<std::uint32_t, 4>& counter, const std::array<std::uint32_t, 2>& key, Bits& bits) {
+    alignas(64) std::array<std::array<std::uint32_t, kBlocks>, 4> c;
+    for (std::size_t i = 0; i < kBlocks; ++i) {
+      c[0][i] = counter[0] + static_cast<std::uint32_t>(i);
+      for (std::size_t k = 1; k < 4; ++k) c[k][i] = counter[k];
+    }
+    for (int round = 0; round < kPhiloxRounds; ++round) {
+#pragma omp simd
+      for (std::size_t i = 0; i < kBlocks; ++i) philox_round(round, key, c[0][i], c[1][i], c[2][i], c[3][i]);
+    }
+    for (std::size_t i = 0; i < kBlocks; ++i) {
+      for (std::size_t k = 0; k < 4; ++k) bits[4 * i + k] = c[k][i];
+    }
   }
 };
 

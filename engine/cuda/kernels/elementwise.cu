@@ -4,6 +4,7 @@
 #include "kernels.h"
 #include "launch.h"
 #include "skua/engine/elementwise.h"
+#include "skua/graph/op_registry.h"
 #include "skua/graph/random.h"
 
 namespace skua::cuda {
@@ -39,6 +40,26 @@ class Binary final : public Kernel {
   }
 
  private:
+  Function function_;
+  std::int64_t count_;
+};
+
+// Another kernel, and a function of what it gives.
+template <class Function>
+class Activated final : public Kernel {
+ public:
+  Activated(KernelPointer kernel, Function function, std::int64_t count)
+      : kernel_(std::move(kernel)), function_(function), count_(count) {}
+  [[nodiscard]] std::size_t scratch_bytes() const override { return kernel_->scratch_bytes(); }
+  void submit(const Arguments& arguments) override {
+    kernel_->submit(arguments);
+    float* const y = arguments.out(0);
+    const Function function = function_;
+    for_each(arguments.stream, count_, [=] SKUA_DEVICE(std::int64_t i) { y[i] = function(y[i]); });
+  }
+
+ private:
+  KernelPointer kernel_;
   Function function_;
   std::int64_t count_;
 };
@@ -209,6 +230,15 @@ KernelPointer make_activation_backward(const NodeView& node) {
   return binary<elementwise::GeluBackward>(node);
 }
 
+KernelPointer with_activation(const NodeView& node, KernelPointer kernel) {
+  const auto activation = activation_of(node.op);
+  if (!activation) return kernel;
+  const std::int64_t count = node.outputs[0].shape.elements();
+  return elementwise::visit_activation(*activation, [&](auto function, auto) -> KernelPointer {
+    return std::make_unique<Activated<decltype(function)>>(std::move(kernel), function, count);
+  });
+}
+
 KernelPointer make_add(const NodeView& node) {
   return binary<elementwise::Add>(node);
 }
@@ -217,7 +247,7 @@ KernelPointer make_multiply(const NodeView& node) {
 }
 
 KernelPointer make_bias_add(const NodeView& node) {
-  return std::make_unique<BiasAdd>(node.inputs[0].shape);
+  return with_activation(node, std::make_unique<BiasAdd>(node.inputs[0].shape));
 }
 
 KernelPointer make_clip_by_value(const NodeView& node) {

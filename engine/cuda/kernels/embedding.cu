@@ -1,5 +1,8 @@
 // Rows of a table by ids, and their gradient.
+#include <algorithm>
+#include <initializer_list>
 #include <utility>
+#include <vector>
 
 #include "checks.h"
 #include "kernels.h"
@@ -200,6 +203,97 @@ class EmbeddingBackward final : public Kernel {
   std::size_t sums_;
 };
 
+// By the kernels of `embedding` and `dense`, with the rows (T,D) and their gradient in scratch.
+class EmbeddingWithDense : public Kernel {
+ public:
+  [[nodiscard]] std::size_t scratch_bytes() const override { return scratch_.bytes(); }
+  [[nodiscard]] bool finds_faults() const override { return true; }
+  [[nodiscard]] std::string describe(const Fault& fault) const override { return embedding_->describe(fault); }
+
+ protected:
+  // table, ids, weight, ...
+  explicit EmbeddingWithDense(const NodeView& node)
+      : row_type_{outputs_of(node.inputs[1].shape, node.inputs[0].shape.last())},
+        embedding_(make_embedding({node.op, {node.inputs[0], node.inputs[1]}, {row_type_}, node.libraries})),
+        rows_(scratch_.add(row_type_.bytes())) {}
+
+  [[nodiscard]] const ValueType& row_type() const { return row_type_; }
+  // All parts' scratch is one piece.
+  void add_part_scratch(std::initializer_list<const Kernel*> parts) {
+    std::size_t most = embedding_->scratch_bytes();
+    for (const Kernel* part : parts) most = std::max(most, part->scratch_bytes());
+    parts_ = scratch_.add(most);
+  }
+  void* rows(const Arguments& a) const { return piece(a.scratch, rows_); }
+  void submit_rows(const Arguments& a) { submit_part(*embedding_, a, {a.inputs[0], a.inputs[1]}, {rows(a)}); }
+  void submit_part(Kernel& part, const Arguments& a, std::initializer_list<void*> inputs,
+                   std::initializer_list<void*> outputs) const {
+    part.submit({a.stream, {inputs.begin(), inputs.size()}, {outputs.begin(), outputs.size()}, piece(a.scratch, parts_),
+                 a.step, a.fault, a.micro_batch});
+  }
+
+ private:
+  static ValueType outputs_of(const Shape& ids, std::int64_t columns) {
+    std::vector<std::int64_t> extents = ids.extents();
+    extents.push_back(columns);
+    return {Shape(std::move(extents))};
+  }
+
+  ValueType row_type_;
+  KernelPointer embedding_;
+  Scratch scratch_;
+  std::size_t rows_;
+  std::size_t parts_ = 0;
+};
+
+class EmbeddingDense final : public EmbeddingWithDense {
+ public:
+  explicit EmbeddingDense(const NodeView& node) : EmbeddingWithDense(node) {
+    std::vector<ValueType> inputs{row_type()};
+    inputs.insert(inputs.end(), node.inputs.begin() + 2, node.inputs.end());
+    dense_ = make_dense({node.op, std::move(inputs), node.outputs, node.libraries});
+    add_part_scratch({dense_.get()});
+  }
+  void submit(const Arguments& a) override {
+    submit_rows(a);
+    if (a.inputs.size() > 3) {
+      submit_part(*dense_, a, {rows(a), a.inputs[2], a.inputs[3]}, {a.outputs[0]});
+    } else {
+      submit_part(*dense_, a, {rows(a), a.inputs[2]}, {a.outputs[0]});
+    }
+  }
+
+ private:
+  KernelPointer dense_;
+};
+
+class EmbeddingDenseBackward final : public EmbeddingWithDense {
+ public:
+  explicit EmbeddingDenseBackward(const NodeView& node) : EmbeddingWithDense(node) {
+    const ValueType& dy = node.inputs[3];
+    const std::vector<ValueType> weight_outputs(node.outputs.begin() + 1, node.outputs.end());
+    weight_ = make_dense_backward_weight({node.op, {row_type(), dy}, weight_outputs, node.libraries});
+    data_ = make_dense_backward_data({node.op, {dy, node.inputs[2]}, {row_type()}, node.libraries});
+    table_ = make_embedding_backward({node.op, {node.inputs[1], row_type()}, {node.outputs[0]}, node.libraries});
+    add_part_scratch({weight_.get(), data_.get(), table_.get()});
+  }
+  void submit(const Arguments& a) override {
+    submit_rows(a);
+    if (a.outputs.size() > 2) {
+      submit_part(*weight_, a, {rows(a), a.inputs[3]}, {a.outputs[1], a.outputs[2]});
+    } else {
+      submit_part(*weight_, a, {rows(a), a.inputs[3]}, {a.outputs[1]});
+    }
+    submit_part(*data_, a, {a.inputs[3], a.inputs[2]}, {rows(a)});
+    submit_part(*table_, a, {a.inputs[1], rows(a)}, {a.outputs[0]});
+  }
+
+ private:
+  KernelPointer weight_;
+  KernelPointer data_;
+  KernelPointer table_;
+};
+
 }  // namespace
 
 KernelPointer make_embedding(const NodeView& node) {
@@ -207,6 +301,12 @@ KernelPointer make_embedding(const NodeView& node) {
 }
 KernelPointer make_embedding_backward(const NodeView& node) {
   return std::make_unique<EmbeddingBackward>(node.outputs[0].shape, node.inputs[0].shape.elements());
+}
+KernelPointer make_embedding_dense(const NodeView& node) {
+  return std::make_unique<EmbeddingDense>(node);
+}
+KernelPointer make_embedding_dense_backward(const NodeView& node) {
+  return std::make_unique<EmbeddingDenseBackward>(node);
 }
 
 }  // namespace skua::cuda

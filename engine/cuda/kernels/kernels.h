@@ -22,6 +22,8 @@ KernelPointer make_causal_mask(const NodeView& node);
 // elementwise.cu
 KernelPointer make_activation(const NodeView& node);
 KernelPointer make_activation_backward(const NodeView& node);
+// `kernel`, and after it the activation that the node carries, in place on output 0.
+KernelPointer with_activation(const NodeView& node, KernelPointer kernel);
 KernelPointer make_add(const NodeView& node);
 KernelPointer make_multiply(const NodeView& node);
 KernelPointer make_bias_add(const NodeView& node);
@@ -36,6 +38,8 @@ void add_into(GpuStream& stream, const ValueType& type, void* into, const void* 
 // embedding.cu
 KernelPointer make_embedding(const NodeView& node);
 KernelPointer make_embedding_backward(const NodeView& node);
+KernelPointer make_embedding_dense(const NodeView& node);
+KernelPointer make_embedding_dense_backward(const NodeView& node);
 
 // losses.cu
 KernelPointer make_elementwise_loss(const NodeView& node);

@@ -77,7 +77,7 @@ KernelPointer make_loss(const NodeView& node, const std::string& type) {
 // Logits (rows,classes) and labels, which are checked. What a row gives lies in scratch, and then its sum's parts.
 class LabelledRows : public Kernel {
  public:
-  explicit LabelledRows(const Shape& logits) : rows_(logits[0]), classes_(logits[1]) {
+  explicit LabelledRows(const Shape& logits) : rows_(logits.rows()), classes_(logits.last()) {
     results_ = scratch_.add(static_cast<std::size_t>(rows_) * sizeof(double));
     parts_ = scratch_.add(sum_bytes<double>(rows_));
   }

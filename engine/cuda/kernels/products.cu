@@ -209,7 +209,7 @@ class DenseBackwardWeight final : public Kernel {
 }  // namespace
 
 KernelPointer make_conv2d(const NodeView& node) {
-  return std::make_unique<Conv2d>(node.libraries, window_of(node.op, node.inputs));
+  return with_activation(node, std::make_unique<Conv2d>(node.libraries, window_of(node.op, node.inputs)));
 }
 KernelPointer make_conv2d_backward_data(const NodeView& node) {
   return std::make_unique<Conv2dBackwardData>(node.libraries, window_of(node.op, node.inputs));
@@ -221,22 +221,22 @@ KernelPointer make_conv2d_backward_weight(const NodeView& node) {
 KernelPointer make_dense(const NodeView& node) {
   const Shape& x = node.inputs[0].shape;
   ProductSpec spec;
-  spec.rows = x[0];
-  spec.columns = node.outputs[0].shape[1];
-  spec.inner = x[1];
+  spec.rows = x.rows();
+  spec.columns = node.outputs[0].shape.last();
+  spec.inner = x.last();
   spec.a = {false, spec.inner, 0};
   spec.b = {true, spec.inner, 0};
   spec.y_stride = spec.columns;
   spec.bias = node.inputs.size() == 3;
-  return std::make_unique<Product>(node.libraries, spec);
+  return with_activation(node, std::make_unique<Product>(node.libraries, spec));
 }
 
 KernelPointer make_dense_backward_data(const NodeView& node) {
   const Shape& dy = node.inputs[0].shape;
   ProductSpec spec;
-  spec.rows = dy[0];
-  spec.columns = node.outputs[0].shape[1];
-  spec.inner = dy[1];
+  spec.rows = dy.rows();
+  spec.columns = node.outputs[0].shape.last();
+  spec.inner = dy.last();
   spec.a = {false, spec.inner, 0};
   spec.b = {false, spec.columns, 0};
   spec.y_stride = spec.columns;
@@ -245,7 +245,7 @@ KernelPointer make_dense_backward_data(const NodeView& node) {
 
 KernelPointer make_dense_backward_weight(const NodeView& node) {
   const Shape& x = node.inputs[0].shape;
-  return std::make_unique<DenseBackwardWeight>(node.libraries, x[0], x[1], node.inputs[1].shape[1]);
+  return std::make_unique<DenseBackwardWeight>(node.libraries, x.rows(), x.last(), node.inputs[1].shape.last());
 }
 
 KernelPointer make_matmul(const NodeView& node) {

@@ -42,6 +42,8 @@ KernelFactory find_kernel(std::string_view op_type) {
       {"elu_backward", make_activation_backward},
       {"embedding", make_embedding},
       {"embedding_backward", make_embedding_backward},
+      {"embedding_dense", make_embedding_dense},
+      {"embedding_dense_backward", make_embedding_dense_backward},
       {"fill", make_fill},
       {"gelu", make_activation},
       {"gelu_backward", make_activation_backward},

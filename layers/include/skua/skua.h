@@ -3,6 +3,7 @@
 
 #include "skua/graph/graph_file.h"
 #include "skua/graph/op_registry.h"
+#include "skua/graph/passes.h"
 #include "skua/layers/dataset.h"
 #include "skua/layers/devices.h"
 #include "skua/layers/gan.h"

@@ -119,6 +119,33 @@ TEST(Operators, EmbeddingItsBackwardAndMask) {
   });
 }
 
+TEST(Operators, EmbeddingDenseAndItsBackward) {
+  for_each_problem([](Problem& p) {
+    Random& r = p.random;
+    const std::int64_t rows = one_of(r, {1, 3, 20, 900});
+    const std::int64_t width = one_of(r, {1, 5, 64});
+    const std::int64_t units = one_of(r, {1, 7, 66});
+    const std::int64_t bias = between(r, 0, 1);
+    const Shape shape{between(r, 1, 7), one_of(r, {1, 9, 100})};
+    const ValueId ids = p.graph.add_input("ids", {shape, DType::kInt32});
+    for (std::int64_t i = 0; i < shape.elements(); ++i) {
+      p.values[ids].push_back(static_cast<double>(between(r, 0, rows - 1)));
+    }
+    const ValueId table = p.parameter("table", {rows, width});
+    const ValueId weight = p.parameter("weight", {units, width});
+    std::vector<ValueId> inputs{table, ids, weight};
+    if (bias == 1) inputs.push_back(p.parameter("bias", {units}));
+    const ValueId y = p.node({"embedding_dense", {}}, inputs, "y");
+    const ValueId dy = p.input("dy", {shape[0], shape[1], units});
+    const Op backward{"embedding_dense_backward", {{"bias", bias}}};
+    std::vector<std::pair<ValueId, Expected>> expected{{y, p.sum_of_products(y)}};
+    for (const ValueId gradient : p.graph.add_node(backward, {table, ids, weight, dy}, "gradients")) {
+      expected.emplace_back(gradient, p.sum_of_products(gradient));
+    }
+    p.expect(expected);
+  });
+}
+
 TEST(Operators, IdsOutsideTheVocabularyAreErrors) {
   Problem p(0);
   const ValueId ids = p.graph.add_input("ids", {{2}, DType::kInt32});
@@ -353,7 +380,7 @@ TEST(Operators, CategoricalCrossEntropyItsBackwardAndTopK) {
     const ValueId dx =
         p.node({op.type + "_backward", op.attributes}, {loss.at(1), targets, p.input("dloss", Shape{})}, "dx");
     const std::int64_t k = between(p.random, 1, shape[1]);
-    const ValueId labels = p.labels(shape[0], shape[1]);
+    const ValueId labels = p.labels(shape);
     const ValueId count = p.node({"count_top_k", {{"k", k}}}, {logits, labels}, "count");
     const ValueId correct = p.node({"count_correct", {}}, {logits, labels}, "correct");
     p.expect({{loss.at(0), p.rounded(loss.at(0), 8)},

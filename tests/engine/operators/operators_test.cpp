@@ -107,15 +107,16 @@ TEST(Operators, MaxPool2dAndItsBackward) {
 TEST(Operators, DenseAndItsBackward) {
   for_each_problem([](Problem& p) {
     const Integers extents{1, 2, 5, 10, 16, 17, 63, 64, 100};
-    const std::int64_t batch = one_of(p.random, extents);
     const std::int64_t in = one_of(p.random, extents);
     const std::int64_t out = one_of(p.random, extents);
     const std::int64_t bias = between(p.random, 0, 1);
-    const ValueId x = p.input("x", {batch, in});
+    Shape rows{one_of(p.random, extents), in};
+    if (p.random.below(3) == 0) rows = {between(p.random, 1, 4), between(p.random, 1, 9), in};
+    const ValueId x = p.input("x", rows);
     const ValueId weight = p.parameter("weight", {out, in});
     std::vector<ValueId> inputs{x, weight};
     if (bias == 1) inputs.push_back(p.parameter("bias", {out}));
-    const ValueId dy = p.input("dy", {batch, out});
+    const ValueId dy = p.input("dy", rows.with_last(out));
     std::vector<ValueId> results;
     if (p.random.below(4) != 0) results.push_back(p.node({"dense", {}}, inputs, "y"));
     results.push_back(p.node({"dense_backward_data", {}}, {dy, weight}, "dx"));
@@ -212,10 +213,11 @@ TEST(Operators, Broadcast) {
 
 TEST(Operators, SoftmaxCrossEntropyItsBackwardAndCounts) {
   for_each_problem([](Problem& p) {
-    const Shape shape{one_of(p.random, {1, 2, 7, 64}), one_of(p.random, {1, 2, 10, 33, 100})};
+    Shape shape{one_of(p.random, {1, 2, 7, 64}), one_of(p.random, {1, 2, 10, 33, 100})};
+    if (p.random.below(3) == 0) shape = {3, shape[0], shape[1]};
     const auto range = static_cast<double>(one_of(p.random, {1, 10, 200}));
     const ValueId logits = p.input("logits", shape, -range, range);
-    const ValueId labels = p.labels(shape[0], shape[1]);
+    const ValueId labels = p.labels(shape);
     const double scale = static_cast<double>(static_cast<float>(p.random.uniform(0.1, 2)));
     const auto loss = p.graph.add_node(cross_entropy(scale), {logits, labels}, "loss");
     Op backward = cross_entropy(scale);
@@ -226,7 +228,7 @@ TEST(Operators, SoftmaxCrossEntropyItsBackwardAndCounts) {
     // The difference to the largest logit is rounded once, which exp makes a relative error of its size.
     const double roundings = 2 * range + 8;
     const double smallest = std::numeric_limits<float>::min() / kUnitRoundoff;
-    const auto rows = static_cast<double>(shape[0]);
+    const auto rows = static_cast<double>(shape.rows());
     p.expect({{loss.at(0), p.rounded(loss.at(0), 1, (8 + 2 * range) * rows * scale)},
               {loss.at(1), p.rounded(loss.at(1), roundings, smallest)},
               {dlogits, p.rounded(dlogits, roundings + 2, 2)},

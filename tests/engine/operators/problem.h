@@ -74,9 +74,14 @@ class Problem {
     values[id] = numbers(shape, low, high);
     return id;
   }
-  ValueId labels(std::int64_t rows, std::int64_t classes) {
-    const ValueId id = graph.add_input("labels", {{rows}, DType::kInt32});
-    for (std::int64_t n = 0; n < rows; ++n) values[id].push_back(static_cast<double>(between(random, 0, classes - 1)));
+  // One for each row of logits (...,C).
+  ValueId labels(const Shape& logits) {
+    std::vector<std::int64_t> extents = logits.extents();
+    extents.pop_back();
+    const std::int64_t classes = logits.last();
+    const ValueId id = graph.add_input("labels", {Shape(std::move(extents)), DType::kInt32});
+    for (std::int64_t n = 0; n < logits.rows(); ++n)
+      values[id].push_back(static_cast<double>(between(random, 0, classes - 1)));
     return id;
   }
   ValueId node(Op op, std::vector<ValueId> inputs, const std::string& name) {

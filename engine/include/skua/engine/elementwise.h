@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <stdexcept>
 
 #include "skua/graph/op.h"
 
@@ -115,6 +116,19 @@ struct Softplus {
 struct SoftplusBackward {
   SKUA_HOST_DEVICE float operator()(float y, float dy) const { return -dy * expm1f(-y); }
 };
+
+// visit(the function, its backward) of an activation by its result.
+template <class Visit>
+auto visit_activation(const Op& op, Visit visit) {
+  const float alpha = op.attributes.has("alpha") ? static_cast<float>(op.attributes.real("alpha")) : 0.0F;
+  if (op.type == "relu") return visit(Relu(), ReluBackward());
+  if (op.type == "sigmoid") return visit(Sigmoid(), SigmoidBackward());
+  if (op.type == "tanh") return visit(Tanh(), TanhBackward());
+  if (op.type == "leaky_relu") return visit(LeakyRelu{alpha}, LeakyReluBackward{alpha});
+  if (op.type == "elu") return visit(Elu{alpha}, EluBackward{alpha});
+  if (op.type == "softplus") return visit(Softplus(), SoftplusBackward());
+  throw std::invalid_argument("expected an activation that a kernel can carry, got '" + op.type + "'");
+}
 
 // Hendrycks and Gimpel, "Gaussian error linear units", 2016.
 struct Gelu {

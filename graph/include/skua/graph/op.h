@@ -21,6 +21,7 @@ class Attributes {
   Attributes(std::initializer_list<std::pair<const std::string, Attribute>> values) : values_(values) {}
 
   void set(const std::string& name, Attribute value) { values_[name] = std::move(value); }
+  void erase(const std::string& name) { values_.erase(name); }
   [[nodiscard]] bool has(const std::string& name) const { return values_.count(name) != 0; }
   [[nodiscard]] std::int64_t integer(const std::string& name) const;
   [[nodiscard]] double real(const std::string& name) const;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,9 +16,12 @@ namespace skua {
 class GradientContext {
  public:
   GradientContext(Graph& graph, NodeId node, std::vector<ValueId> output_gradients)
-      : graph_(graph), node_(node), output_gradients_(std::move(output_gradients)) {}
+      : graph_(graph), node_(node), op_(graph.node(node).op), output_gradients_(std::move(output_gradients)) {}
+  // The same node as if it were `op`, with other gradients by its outputs.
+  [[nodiscard]] GradientContext as(Op op, std::vector<ValueId> output_gradients) const;
 
-  [[nodiscard]] const Op& op() const { return graph_.node(node_).op; }
+  [[nodiscard]] const Op& op() const { return op_; }
+  [[nodiscard]] std::size_t output_count() const { return output_gradients_.size(); }
   [[nodiscard]] std::size_t input_count() const { return graph_.node(node_).inputs.size(); }
   [[nodiscard]] ValueId input(std::size_t i) const { return graph_.node(node_).inputs.at(i); }
   [[nodiscard]] ValueId output(std::size_t i) const { return graph_.node(node_).outputs.at(i); }
@@ -33,11 +37,24 @@ class GradientContext {
  private:
   Graph& graph_;
   NodeId node_;
+  Op op_;
   std::vector<ValueId> output_gradients_;
   std::vector<bool> wanted_;
 };
 
 using TypeSpan = std::span<const ValueType>;
+
+// What the graph passes (passes.h) may do with an operator.
+struct OpTraits {
+  // An element of each output depends on nothing but those at its place in the inputs of that shape, and on what inputs
+  // (C) hold for its channel.
+  bool pointwise = false;
+  // An increasing function of each element whose backward operator "<type>_backward" takes its result: (y, dy).
+  bool activation = false;
+  // May carry an activation, by the attributes `activation` and `alpha`: its first output is then that function's
+  // result.
+  bool takes_activation = false;
+};
 
 struct OpDefinition {
   std::string type;
@@ -52,11 +69,15 @@ struct OpDefinition {
   // Updates only. Inputs are (parameter, gradient, states...); all but the gradient are changed in place, there are no
   // outputs. Names of the states, in order.
   std::function<std::vector<std::string>(const Op&)> states;
+  OpTraits traits = {};
 };
 
 void register_op(OpDefinition definition);  // throws std::invalid_argument on a known type
 [[nodiscard]] const OpDefinition& op_definition(const std::string& type);  // throws std::invalid_argument if unknown
 [[nodiscard]] std::vector<std::string> op_types();                         // sorted
+
+// The activation that the operator carries, with its attributes; none where it carries none.
+[[nodiscard]] std::optional<Op> activation_of(const Op& op);
 
 struct OpCost {
   double flops = 0;  // floating-point operations

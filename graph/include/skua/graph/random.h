@@ -8,22 +8,24 @@
 
 namespace skua {
 
-// The bijection itself: 128-bit counter, 64-bit key, 10 rounds.
+// Round `round` (from 0) of the bijection, in place. Multipliers and Weyl increments of Salmon et al., table 2 and
+// section 4.3.
+constexpr int kPhiloxRounds = 10;
+constexpr void philox_round(int round, std::array<std::uint32_t, 2> key, std::uint32_t& c0, std::uint32_t& c1,
+                            std::uint32_t& c2, std::uint32_t& c3) {
+  const auto turn = static_cast<std::uint32_t>(round);
+  const std::uint64_t product0 = std::uint64_t{0xD2511F53} * c0;
+  const std::uint64_t product1 = std::uint64_t{0xCD9E8D57} * c2;
+  c0 = static_cast<std::uint32_t>(product1 >> 32) ^ c1 ^ (key[0] + turn * 0x9E3779B9U);
+  c1 = static_cast<std::uint32_t>(product1);
+  c2 = static_cast<std::uint32_t>(product0 >> 32) ^ c3 ^ (key[1] + turn * 0xBB67AE85U);
+  c3 = static_cast<std::uint32_t>(product0);
+}
+// The bijection itself: 128-bit counter, 64-bit key.
 [[nodiscard]] constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                                                 std::array<std::uint32_t, 2> key) {
-  // Multipliers and Weyl increments of Salmon et al., table 2 and section 4.3.
-  constexpr std::uint64_t kMultiplier0 = 0xD2511F53;
-  constexpr std::uint64_t kMultiplier1 = 0xCD9E8D57;
-  constexpr std::uint32_t kWeyl0 = 0x9E3779B9;
-  constexpr std::uint32_t kWeyl1 = 0xBB67AE85;
-  const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
-  const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t product0 = kMultiplier0 * counter[0];
-    const std::uint64_t product1 = kMultiplier1 * counter[2];
-    counter = {high(product1) ^ counter[1] ^ key[0], low(product1), high(product0) ^ counter[3] ^ key[1],
-               low(product0)};
-    key = {key[0] + kWeyl0, key[1] + kWeyl1};
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    philox_round(round, key, counter[0], counter[1], counter[2], counter[3]);
   }
   return counter;
 }
@@ -35,12 +37,18 @@ struct DrawKey {
   std::int64_t step = 0;
   std::int64_t stream = 0;
 };
+[[nodiscard]] constexpr std::array<std::uint32_t, 4> draw_counter(const DrawKey& key, std::int64_t sample,
+                                                                  std::int64_t block) {
+  const auto low = [](std::int64_t x) { return static_cast<std::uint32_t>(x); };
+  return {low(block), low(sample), low(key.stream), low(key.step)};
+}
+[[nodiscard]] constexpr std::array<std::uint32_t, 2> draw_key(const DrawKey& key) {
+  constexpr std::uint32_t kOperators = 0xD1B54A33;
+  return {static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32) ^ kOperators};
+}
 [[nodiscard]] constexpr std::array<std::uint32_t, 4> draws(const DrawKey& key, std::int64_t sample,
                                                            std::int64_t block) {
-  constexpr std::uint32_t kOperators = 0xD1B54A33;
-  const auto low = [](auto x) { return static_cast<std::uint32_t>(x); };
-  return philox4x32({low(block), low(sample), low(key.stream), low(key.step)},
-                    {low(key.seed), low(key.seed >> 32) ^ kOperators});
+  return philox4x32(draw_counter(key, sample, block), draw_key(key));
 }
 // An element stays where its draw is not below this.
 [[nodiscard]] std::uint32_t dropout_threshold(double rate);

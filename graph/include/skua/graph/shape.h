@@ -26,6 +26,10 @@ class Shape {
   [[nodiscard]] std::int64_t operator[](std::size_t axis) const { return extents_[axis]; }
   [[nodiscard]] const std::vector<std::int64_t>& extents() const { return extents_; }
   [[nodiscard]] std::int64_t elements() const;  // product of the extents, 1 for a scalar
+  // Of an array (...,C): C, how many rows of C elements there are, and the shape (...,extent). REQUIRES: rank() >= 1.
+  [[nodiscard]] std::int64_t last() const { return extents_.back(); }
+  [[nodiscard]] std::int64_t rows() const { return elements() / last(); }
+  [[nodiscard]] Shape with_last(std::int64_t extent) const;
   [[nodiscard]] std::string to_string() const;  // "(128,1,28,28)"
 
   friend bool operator==(const Shape&, const Shape&) = default;

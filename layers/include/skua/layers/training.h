@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "skua/engine/session.h"
+#include "skua/graph/passes.h"
 #include "skua/layers/dataset.h"
 #include "skua/layers/losses.h"
 #include "skua/layers/optimizers.h"
@@ -47,6 +48,8 @@ struct CompileOptions {
   // How gradients are summed across memories, one of collectives_names(). "nccl" is for CUDA devices of one GPU each,
   // with stealing "none", and gives the same bits only under the same plan. See SessionOptions::collectives.
   std::string collectives = "fixed_tree";
+  // Graph passes that rewrite the model's graphs (skua/graph/passes.h), by name; their sums may round differently.
+  std::vector<std::string> passes = pass_names();
   Constraints constraints =
       {};  // on the plan of training steps; layers by name, or single nodes ("conv1.weight.update")
 };
