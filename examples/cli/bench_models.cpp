@@ -156,10 +156,11 @@ class Contender {
 
 constexpr int kFreshSteps = 5;
 
-ChildRun fresh_process(const Row& row, int steps, const std::vector<std::string>& passes) {
-  ChildRun child = run_child({own_program(), "bench", "model", row.model, "--batch", std::to_string(row.batch),
-                              "--devices", std::to_string(row.devices), "--steps", std::to_string(steps), "--passes",
-                              passes.empty() ? "none" : fmt::format("{}", fmt::join(passes, ","))});
+ChildRun fresh_process(const Row& row, const ModelsOptions& options, int steps) {
+  const std::string passes = options.passes.empty() ? "none" : fmt::format("{}", fmt::join(options.passes, ","));
+  ChildRun child =
+      run_child({own_program(), "bench", "model", row.model, "--batch", std::to_string(row.batch), "--devices",
+                 std::to_string(row.devices), "--steps", std::to_string(steps), "--passes", passes});
   if (child.status != 0) throw std::runtime_error(fmt::format("[bench model] {}: {}", row.model, child.output));
   return child;
 }
@@ -175,8 +176,8 @@ Row begin(const PeerModel& model, std::int64_t batch, int devices, const ModelsO
   row.model = model.name;
   row.batch = batch;
   row.devices = devices;
-  row.peak_bytes = fresh_process(row, kFreshSteps, options.passes).peak_bytes;
-  row.first_step_seconds = fresh_process(row, 1, options.passes).seconds;
+  row.peak_bytes = fresh_process(row, options, kFreshSteps).peak_bytes;
+  row.first_step_seconds = fresh_process(row, options, 1).seconds;
   if (peer != nullptr) {
     row.peer_options = peer->fastest_options(peer_run(row, options.steps));
     row.peer_peak_bytes = peer->peak_bytes(peer_run(row, kFreshSteps), row.peer_options);
@@ -285,10 +286,10 @@ void bench_models(const ModelsOptions& options) {
 
 struct ModelOptions {
   std::string model;
+  std::vector<std::string> passes = pass_names();
   std::int64_t batch = 32;
   int devices = 1;
   int steps = kFreshSteps;
-  std::vector<std::string> passes = pass_names();
 };
 
 }  // namespace
