@@ -81,7 +81,7 @@ bool fourier_pays(const Window2d& w) {
     return false;
   }
   const std::array<FourierAxis, 2> axes = fourier_axes(w);
-  if (std::max(axes[0].length(), axes[1].length()) > kMaxFourierLength) return false;
+  if (std::max({axes[0].length(), axes[1].length(), w.kernel_height, w.kernel_width}) > kMaxFourierLength) return false;
   const double direct = static_cast<double>(axes[0].pairs() * axes[1].pairs()) *
                         static_cast<double>(w.batch * w.in_channels * w.out_channels);
   return direct > kMargin * fourier_cost(w, axes);

@@ -10,7 +10,7 @@
 
 namespace skua::cpu {
 
-inline constexpr std::int64_t kMaxFourierLength = 32;
+inline constexpr std::int64_t kMaxFourierLength = 32;  // of transforms, and of kernels
 
 // Of one axis. With stride s, pixels i = s * i' + a and taps k = s * k' + b with b = (a + padding) mod s meet only each
 // other: s phases, each a convolution of stride 1.

@@ -183,7 +183,7 @@ class FourierConvolution final : public Kernel {
       if (s.channels <= 0) return clear<kLanes>(chunk, to + s.matrix, side.stride());
       if (i + 1 < side.strips) {
         const Strip next = strip<kSecond>(i + 1);
-        prefetch<kLanes>({data + next.data, next.row_stride, next.column_stride}, next.bases);
+        prefetch({data + next.data, next.row_stride, next.column_stride}, next.bases);
       }
       analyse<kLanes, kSecond>({data + s.data, s.row_stride, s.column_stride}, s.bases, chunk, sign, to + s.matrix,
                                side.stride());

@@ -9,8 +9,8 @@ namespace skua::cpu {
 
 enum class ConvolutionPart { kForward, kBackwardData, kBackwardWeight };
 
-// For where fourier_pays(). REQUIRES: dilations and groups are 1, and no length of fourier_axes(window) is above
-// kMaxFourierLength.
+// REQUIRES: dilations and groups are 1, padding is less than the kernel's extent, and neither that nor a length of
+// fourier_axes(window) is above kMaxFourierLength.
 KernelPointer make_fourier_convolution(NodeBuilder& builder, const Window2d& window, ConvolutionPart part);
 
 }  // namespace skua::cpu

@@ -84,8 +84,8 @@ struct Bases {
 
 inline constexpr float kZeroLanes[16] = {};
 
-// The two factors of a product of complex matrices (a + ib) (c + id) by three real products, a c' = ..: see Gauss;
-// the first gives a + b, a and b, the second c, d - c and c + d.
+// A product of complex matrices, (a + ib) (c + id), by three real ones (Gauss): c (a + b), a (d - c), b (c + d). The
+// real part is the first less the third, the imaginary part the first and the second.
 template <bool kSecond>
 void put_factor(float re, float im, float* to, std::int64_t stride) {
   to[0] = kSecond ? re : re + im;
@@ -93,8 +93,8 @@ void put_factor(float re, float im, float* to, std::int64_t stride) {
   to[2 * stride] = kSecond ? re + im : im;
 }
 
-template <int kLanes>
-void prefetch(const Plane<const float>& plane, const Bases& bases) {
+// What analyse() is going to read.
+inline void prefetch(const Plane<const float>& plane, const Bases& bases) {
   for (std::int64_t u = 0; u < bases.rows->extent(); ++u) {
     for (std::int64_t v = 0; v < bases.columns->extent(); ++v) {
       __builtin_prefetch(plane.data + u * plane.row_stride + v * plane.column_stride);
@@ -152,7 +152,7 @@ void clear(const FrequencyChunk& chunk, float* to, std::int64_t stride) {
   for (std::int64_t p = 0; p < chunk.products; ++p) std::fill_n(to + p * stride, kLanes, 0.0F);
 }
 
-// Real and imaginary part from three products.
+// From three products.
 inline float real_part(const float* products, std::int64_t stride) {
   return products[0] - products[2 * stride];
 }

@@ -185,6 +185,7 @@ TEST(FourierConvolution, PaysForLargeKernelsOverFewPixels) {
   EXPECT_FALSE(pays({64, 256, 7, 7}, 256, 1, 1, 0));
   EXPECT_FALSE(pays({64, 1, 28, 28}, 64, 5, 2, 2));
   EXPECT_FALSE(pays({16, 64, 40, 40}, 64, 9, 1, 4));  // longer than kMaxFourierLength
+  EXPECT_FALSE(pays({64, 64, 16, 16}, 64, 33, 1, 16));
 }
 
 // Samples in which every element of `got` is a NaN; all others must equal `clean` bit by bit.
