@@ -1,6 +1,8 @@
 // Losses and counts over rows of logits, all plain.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include "../parallel.h"
@@ -102,20 +104,27 @@ class CountTopK final : public Kernel {
 class CountCorrect final : public Kernel {
  public:
   explicit CountCorrect(Rows rows) : rows_(rows) {}
+  [[nodiscard]] std::size_t scratch_bytes() const override {
+    return static_cast<std::size_t>(rows_.count) * sizeof(std::int32_t);
+  }
   void run(const KernelArguments& arguments) override {
     const std::int32_t* const labels = arguments.in_ints(1);
     rows_.check(labels);
-    std::int64_t correct = 0;
-    for (std::int64_t row = 0; row < rows_.count; ++row) {
-      const float* const x = arguments.in(0) + row * rows_.classes;
-      std::int64_t best = 0;
-      for (std::int64_t c = 1; c < rows_.classes; ++c) best = x[c] > x[best] ? c : best;
-      correct += best == labels[row] ? 1 : 0;
-    }
-    arguments.out(0)[0] = static_cast<float>(correct);
+    auto* const correct = static_cast<std::int32_t*>(arguments.scratch);
+    for_each_row(rows_.count, [=, this, x = arguments.in(0)](std::int64_t row) {
+      correct[row] = is_first_largest(x + row * rows_.classes, labels[row]) ? 1 : 0;
+    });
+    arguments.out(0)[0] = static_cast<float>(std::accumulate(correct, correct + rows_.count, std::int64_t{0}));
   }
 
  private:
+  // Nothing is larger than a NaN in front.
+  [[nodiscard]] bool is_first_largest(const float* x, std::int32_t label) const {
+    const float largest = largest_of(x, rows_.classes);
+    if (largest != largest) return label == 0;
+    return x[label] == largest && std::find(x, x + label, largest) == x + label;
+  }
+
   Rows rows_;
 };
 

@@ -108,7 +108,7 @@ class RecurrenceBackward final : public Kernel {
   explicit RecurrenceBackward(const Sizes& sizes) : s_(sizes) {}
   [[nodiscard]] std::size_t scratch_bytes() const override {
     return static_cast<std::size_t>(wide()) * sizeof(double) +
-           static_cast<std::size_t>(state_count() + hidden_count()) * sizeof(float);
+           static_cast<std::size_t>(state_count() + chunk_steps() * s_.batch * (s_.units + wide())) * sizeof(float);
   }
   // weight_hh, h0, [c0], y, [activations], [cells], dy, dh_n, [dc_n], [mask] to dgates, dweight_hh, dbias_hh, dh0,
   // [dc0]
@@ -130,13 +130,13 @@ class RecurrenceBackward final : public Kernel {
     arrays.dweight = a.out(1);
     arrays.dbias = static_cast<double*>(a.scratch);
     arrays.total = reinterpret_cast<float*>(arrays.dbias + wide());
-    arrays.dhidden = Cell::kHiddenDiffers ? arrays.total + state_count() : arrays.dgates;
+    arrays.before = arrays.total + state_count();
+    arrays.dhidden = arrays.before + chunk_steps() * state_count();
     std::fill_n(arrays.dbias, wide(), 0.0);
     copy_row(a.in(kDy + 1), state_count(), arrays.dh);
     if (Cell::kHasCells) copy_row(a.in(kDy + 2), state_count(), arrays.dc);
-    for (std::int64_t i = s_.steps - 1; i >= 0; --i) {
-      run_cells(arrays, i);
-      multiply_step(arrays, i);
+    for (std::int64_t end = s_.steps; end > 0; end -= chunk_steps()) {
+      run_chunk(arrays, std::max<std::int64_t>(0, end - chunk_steps()), end);
     }
     std::copy_n(arrays.dbias, wide(), a.out(2));
   }
@@ -150,19 +150,26 @@ class RecurrenceBackward final : public Kernel {
     const float* dy;
     const float* mask;
     float* dgates;
-    float* dhidden;  // (N,T,gates H)
     float* dh;       // (N,H)
     float* dc;       // (N,H)
     float* total;    // (N,H): by h of the step
+    float* before;   // (steps of a chunk,N,H): h before each step
+    float* dhidden;  // (steps of a chunk,N,gates H)
     float* dweight;  // (gates H,H)
     double* dbias;   // (gates H)
   };
 
   [[nodiscard]] std::int64_t wide() const { return Cell::kGates * s_.units; }
   [[nodiscard]] std::int64_t state_count() const { return s_.batch * s_.units; }
-  [[nodiscard]] std::int64_t hidden_count() const { return Cell::kHiddenDiffers ? s_.batch * s_.steps * wide() : 0; }
 
-  void run_cells(const Arrays& arrays, std::int64_t i) const {
+  // So many that what is kept of them stays in the cache.
+  [[nodiscard]] std::int64_t chunk_steps() const {
+    constexpr std::int64_t kCacheFloats = 1 << 17;
+    return std::clamp<std::int64_t>(kCacheFloats / (s_.batch * (s_.units + wide())), 1, s_.steps);
+  }
+
+  // `slot`: of the step's place in the chunk.
+  void run_cells(const Arrays& arrays, std::int64_t i, std::int64_t slot) const {
     const std::int64_t t = s_.step(i);
     const std::int64_t units = s_.units;
     for_each_row(s_.batch, [&, this](std::int64_t n) {
@@ -172,10 +179,11 @@ class RecurrenceBackward final : public Kernel {
       float* const dh = arrays.dh + n * units;
       for (std::int64_t j = 0; j < units; ++j) total[j] = dh[j] + dy[j];
       float* const dgates = arrays.dgates + at * wide();
-      float* const dhidden = arrays.dhidden + at * wide();
+      float* const dhidden = arrays.dhidden + (slot * s_.batch + n) * wide();
+      copy_row(arrays.h.before(s_, i, n), units, arrays.before + (slot * s_.batch + n) * units);
       if (is_masked(arrays.mask, at)) {
         std::fill_n(dgates, wide(), 0.0F);
-        if (Cell::kHiddenDiffers) std::fill_n(dhidden, wide(), 0.0F);
+        std::fill_n(dhidden, wide(), 0.0F);
         copy_row(total, units, dh);
         return;
       }
@@ -192,20 +200,26 @@ class RecurrenceBackward final : public Kernel {
                                          dh};
 #pragma omp simd
       for (std::int64_t j = 0; j < units; ++j) Cell::backward(step, j);
+      if (!Cell::kHiddenDiffers) copy_row(dgates, wide(), dhidden);
     });
   }
 
-  // What the gradients by the hidden part of a step add, while they are in the cache.
-  void multiply_step(const Arrays& arrays, std::int64_t i) const {
-    const float* const dhidden = arrays.dhidden + s_.step(i) * wide();
-    const std::int64_t stride = s_.steps * wide();
-    multiply({s_.batch, s_.units, wide()}, {dhidden, false, stride}, {arrays.weight, false, s_.units}, 1, arrays.dh,
-             s_.units);
-    multiply({wide(), s_.units, s_.batch}, {dhidden, true, stride}, arrays.h.before(s_, i),
-             i == s_.steps - 1 ? 0.0F : 1.0F, arrays.dweight, s_.units);
-    for_each_element(wide(), [=, batch = s_.batch, dbias = arrays.dbias](std::int64_t j) {
-      for (std::int64_t n = 0; n < batch; ++n) dbias[j] += static_cast<double>(dhidden[n * stride + j]);
-    });
+  // Steps [first, end), the last one first; then what they add to the gradients of weight and bias.
+  void run_chunk(const Arrays& arrays, std::int64_t first, std::int64_t end) const {
+    for (std::int64_t i = end - 1; i >= first; --i) {
+      const std::int64_t slot = end - 1 - i;
+      run_cells(arrays, i, slot);
+      multiply({s_.batch, s_.units, wide()}, {arrays.dhidden + slot * s_.batch * wide(), false, wide()},
+               {arrays.weight, false, s_.units}, 1, arrays.dh, s_.units);
+    }
+    const std::int64_t rows = (end - first) * s_.batch;
+    multiply({wide(), s_.units, rows}, {arrays.dhidden, true, wide()}, {arrays.before, false, s_.units},
+             end == s_.steps ? 0.0F : 1.0F, arrays.dweight, s_.units);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      for_each_element(wide(), [from = arrays.dhidden + row * wide(), dbias = arrays.dbias](std::int64_t j) {
+        dbias[j] += static_cast<double>(from[j]);
+      });
+    }
   }
 
   Sizes s_;
