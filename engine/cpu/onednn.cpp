@@ -1,5 +1,8 @@
 #include "onednn.h"
 
+#include <algorithm>
+#include <array>
+
 namespace skua::cpu {
 
 namespace {
@@ -130,6 +133,48 @@ void multiply(const ProductSize& size, const Matrix& a, const Matrix& b, float b
   dnnl::error::wrap_c_api(dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', size.rows, size.columns,
                                      size.inner, 1.0F, a.data, a.stride, b.data, b.stride, beta, y, y_stride),
                           "could not multiply matrices");
+}
+
+namespace {
+
+MemoryDesc matrix(std::int64_t rows, std::int64_t columns, const memory::dims& strides) {
+  return {{rows, columns}, memory::data_type::f32, strides};
+}
+
+dnnl::matmul::primitive_desc product_by_packed(const ProductSize& size, std::int64_t a_stride, bool adds) {
+  dnnl::primitive_attr attributes = user_scratchpad();
+  if (adds) {
+    dnnl::post_ops sum;
+    sum.append_sum();
+    attributes.set_post_ops(sum);
+  }
+  return {{matrix(size.rows, size.inner, {a_stride, 1}), any({size.inner, size.columns}),
+           matrix(size.rows, size.columns, {size.columns, 1})},
+          attributes,
+          engine()};
+}
+
+}  // namespace
+
+PackedProduct::PackedProduct(const ProductSize& size, std::int64_t a_stride, bool b_transposed, bool adds)
+    : PackedProduct(product_by_packed(size, a_stride, adds),
+                    matrix(size.inner, size.columns,
+                           b_transposed ? memory::dims{1, size.inner} : memory::dims{size.columns, 1})) {}
+
+PackedProduct::PackedProduct(const dnnl::matmul::primitive_desc& desc, const MemoryDesc& b)
+    : pack_(reorder(b, desc.weights_desc())),
+      product_(dnnl::matmul(desc), desc, std::vector<int>{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST}),
+      packed_bytes_((desc.weights_desc().get_size() + 63) / 64 * 64),
+      rest_bytes_(std::max(pack_.scratch_bytes(), product_.scratch_bytes())) {}
+
+// oneDNN's memories are not const; what is read stays as it is.
+void PackedProduct::pack(const float* b, void* scratch) {
+  pack_.run(std::array<void*, 2>{const_cast<float*>(b), scratch}, static_cast<std::byte*>(scratch) + packed_bytes_);
+}
+
+void PackedProduct::run(const float* a, float* y, void* scratch) {
+  product_.run(std::array<void*, 3>{const_cast<float*>(a), scratch, y},
+               static_cast<std::byte*>(scratch) + packed_bytes_);
 }
 
 Execution reorder(const MemoryDesc& from, const MemoryDesc& to) {

@@ -68,4 +68,23 @@ void multiply(const ProductSize& size, const Matrix& a, const Matrix& b, float b
 // From DNNL_ARG_FROM to DNNL_ARG_TO.
 [[nodiscard]] Execution reorder(const MemoryDesc& from, const MemoryDesc& to);
 
+// multiply() for many products by one b, which is packed first: y, whose rows are adjacent, becomes a by b, plus y
+// where `adds`. Scratch has scratch_bytes() and keeps the packed b. For one thread at a time; throws dnnl::error.
+class PackedProduct {
+ public:
+  // b is row-major without gaps, or the transpose of such a matrix.
+  PackedProduct(const ProductSize& size, std::int64_t a_stride, bool b_transposed, bool adds);
+  [[nodiscard]] std::size_t scratch_bytes() const { return packed_bytes_ + rest_bytes_; }
+  void pack(const float* b, void* scratch);
+  void run(const float* a, float* y, void* scratch);
+
+ private:
+  explicit PackedProduct(const dnnl::matmul::primitive_desc& desc, const MemoryDesc& b);
+
+  Execution pack_;
+  Execution product_;
+  std::size_t packed_bytes_;
+  std::size_t rest_bytes_;
+};
+
 }  // namespace skua::cpu

@@ -40,19 +40,14 @@ struct States {
   [[nodiscard]] const float* before(const Sizes& s, std::int64_t i, std::int64_t n) const {
     return i == 0 ? first + n * s.units : sequence + s.at(n, s.step(i - 1), s.units);
   }
-  // (N,H)
-  [[nodiscard]] Matrix before(const Sizes& s, std::int64_t i) const {
-    return {before(s, i, 0), false, i == 0 ? s.units : s.steps * s.units};
-  }
 };
 
 template <class Cell>
 class Recurrence final : public Kernel {
  public:
-  explicit Recurrence(const Sizes& sizes) : s_(sizes) {}
-  [[nodiscard]] std::size_t scratch_bytes() const override {
-    return static_cast<std::size_t>(s_.batch * kWide * s_.units) * sizeof(float);
-  }
+  explicit Recurrence(const Sizes& sizes)
+      : s_(sizes), hidden_({s_.batch, kWide * s_.units, s_.units}, s_.steps * s_.units, true, false) {}
+  [[nodiscard]] std::size_t scratch_bytes() const override { return hidden_bytes() + hidden_.scratch_bytes(); }
   // gates, weight_hh, bias_hh, h0, [c0], [mask] to y, h_n, [c_n], [activations], [cells]
   void run(const KernelArguments& a) override {
     constexpr std::size_t kStates = Cell::kHasCells ? 2 : 1;
@@ -63,10 +58,16 @@ class Recurrence final : public Kernel {
     const States h{a.in(3), y};
     const States c{Cell::kHasCells ? a.in(4) : nullptr, cells};
     auto* const hidden = static_cast<float*>(a.scratch);
+    void* const packed = static_cast<std::byte*>(a.scratch) + hidden_bytes();
+    hidden_.pack(a.in(1), packed);
     const std::int64_t wide = kWide * s_.units;
     for (std::int64_t i = 0; i < s_.steps; ++i) {
       const std::int64_t t = s_.step(i);
-      multiply({s_.batch, wide, s_.units}, h.before(s_, i), {a.in(1), true, s_.units}, 0, hidden, wide);
+      if (i == 0) {
+        multiply({s_.batch, wide, s_.units}, {a.in(3), false, s_.units}, {a.in(1), true, s_.units}, 0, hidden, wide);
+      } else {
+        hidden_.run(h.before(s_, i, 0), hidden, packed);
+      }
       for_each_row(s_.batch, [&, this](std::int64_t n) {
         const std::int64_t at = s_.at(n, t, 1);
         float* const c_now = Cell::kHasCells ? cells + at * s_.units : nullptr;
@@ -99,17 +100,20 @@ class Recurrence final : public Kernel {
 
  private:
   static constexpr std::int64_t kWide = Cell::kGates;
+  [[nodiscard]] std::size_t hidden_bytes() const {
+    return aligned(static_cast<std::size_t>(s_.batch * kWide * s_.units) * sizeof(float));
+  }
+
   Sizes s_;
+  PackedProduct hidden_;  // of the states before steps but the first
 };
 
 template <class Cell>
 class RecurrenceBackward final : public Kernel {
  public:
-  explicit RecurrenceBackward(const Sizes& sizes) : s_(sizes) {}
-  [[nodiscard]] std::size_t scratch_bytes() const override {
-    return static_cast<std::size_t>(wide()) * sizeof(double) +
-           static_cast<std::size_t>(state_count() + chunk_steps() * s_.batch * (s_.units + wide())) * sizeof(float);
-  }
+  explicit RecurrenceBackward(const Sizes& sizes)
+      : s_(sizes), dstate_({s_.batch, s_.units, wide()}, wide(), false, true) {}
+  [[nodiscard]] std::size_t scratch_bytes() const override { return array_bytes() + dstate_.scratch_bytes(); }
   // weight_hh, h0, [c0], y, [activations], [cells], dy, dh_n, [dc_n], [mask] to dgates, dweight_hh, dbias_hh, dh0,
   // [dc0]
   void run(const KernelArguments& a) override {
@@ -118,7 +122,6 @@ class RecurrenceBackward final : public Kernel {
     constexpr std::size_t kDy = kY + 1 + (Cell::kKept > 0 ? 1 : 0) + (Cell::kHasCells ? 1 : 0);
     constexpr std::size_t kMask = kDy + 1 + kStates;
     Arrays arrays;
-    arrays.weight = a.in(0);
     arrays.h = {a.in(1), a.in(kY)};
     arrays.c = {Cell::kHasCells ? a.in(2) : nullptr, Cell::kHasCells ? a.in(kY + 2) : nullptr};
     arrays.kept = Cell::kKept > 0 ? a.in(kY + 1) : nullptr;
@@ -132,6 +135,8 @@ class RecurrenceBackward final : public Kernel {
     arrays.total = reinterpret_cast<float*>(arrays.dbias + wide());
     arrays.before = arrays.total + state_count();
     arrays.dhidden = arrays.before + chunk_steps() * state_count();
+    arrays.packed = static_cast<std::byte*>(a.scratch) + array_bytes();
+    dstate_.pack(a.in(0), arrays.packed);
     std::fill_n(arrays.dbias, wide(), 0.0);
     copy_row(a.in(kDy + 1), state_count(), arrays.dh);
     if (Cell::kHasCells) copy_row(a.in(kDy + 2), state_count(), arrays.dc);
@@ -143,7 +148,6 @@ class RecurrenceBackward final : public Kernel {
 
  private:
   struct Arrays {
-    const float* weight;
     States h;
     States c;
     const float* kept;
@@ -157,11 +161,17 @@ class RecurrenceBackward final : public Kernel {
     float* dhidden;  // (steps of a chunk,N,gates H)
     float* dweight;  // (gates H,H)
     double* dbias;   // (gates H)
+    void* packed;    // weight
   };
 
   [[nodiscard]] std::int64_t wide() const { return Cell::kGates * s_.units; }
   [[nodiscard]] std::int64_t state_count() const { return s_.batch * s_.units; }
 
+  [[nodiscard]] std::size_t array_bytes() const {
+    const std::int64_t floats = state_count() + chunk_steps() * s_.batch * (s_.units + wide());
+    return aligned(static_cast<std::size_t>(wide()) * sizeof(double) +
+                   static_cast<std::size_t>(floats) * sizeof(float));
+  }
   // So many that what is kept of them stays in the cache.
   [[nodiscard]] std::int64_t chunk_steps() const {
     constexpr std::int64_t kCacheFloats = 1 << 17;
@@ -205,12 +215,11 @@ class RecurrenceBackward final : public Kernel {
   }
 
   // Steps [first, end), the last one first; then what they add to the gradients of weight and bias.
-  void run_chunk(const Arrays& arrays, std::int64_t first, std::int64_t end) const {
+  void run_chunk(const Arrays& arrays, std::int64_t first, std::int64_t end) {
     for (std::int64_t i = end - 1; i >= first; --i) {
       const std::int64_t slot = end - 1 - i;
       run_cells(arrays, i, slot);
-      multiply({s_.batch, s_.units, wide()}, {arrays.dhidden + slot * s_.batch * wide(), false, wide()},
-               {arrays.weight, false, s_.units}, 1, arrays.dh, s_.units);
+      dstate_.run(arrays.dhidden + slot * s_.batch * wide(), arrays.dh, arrays.packed);
     }
     const std::int64_t rows = (end - first) * s_.batch;
     multiply({wide(), s_.units, rows}, {arrays.dhidden, true, wide()}, {arrays.before, false, s_.units},
@@ -223,6 +232,7 @@ class RecurrenceBackward final : public Kernel {
   }
 
   Sizes s_;
+  PackedProduct dstate_;
 };
 
 template <template <class> class RecurrenceKernel, class Cell>
