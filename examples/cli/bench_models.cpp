@@ -7,13 +7,14 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <ranges>
 #include <stdexcept>
 
 #include "child_process.h"
 #include "command.h"
-#include "machine_limits.h"
 #include "models/peer_models.h"
 #include "skua/scheduler/median.h"
+#include "step_profile.h"
 #include "torch_peer.h"
 
 namespace skua::cli {
@@ -29,7 +30,9 @@ struct ModelsOptions {
   int steps = 30;
   std::string peer;
   std::string python = "python3";
+  std::string calibrate;
   std::string csv;
+  int operators = 0;
   bool json = false;
 };
 
@@ -41,12 +44,11 @@ struct Row {
   std::vector<double> skua_ms;  // by round
   std::vector<double> peer_ms;
   std::string peer_options;
-  double peak_bytes = 0;                 // resident, of a process that trains kFreshSteps
-  double peer_peak_bytes = 0;            // the same of the peer
-  double first_step_seconds = 0;         // of a process that trains one step, from its start to its end
-  double gflop = 0;                      // of a step
-  double floor_ms = 0;                   // by the machine's limits
-  std::map<std::string, double> shares;  // of the devices' time, by what they do
+  double peak_bytes = 0;          // resident, of a process that trains kFreshSteps
+  double peer_peak_bytes = 0;     // the same of the peer
+  double first_step_seconds = 0;  // of a process that trains one step, from its start to its end
+  MachineLimits limits;
+  StepProfile profile;
 
   [[nodiscard]] double median() const { return median_of(skua_ms); }
   [[nodiscard]] double ratio() const { return peer_ms.empty() ? 0 : median_of(peer_ms) / median(); }
@@ -72,67 +74,19 @@ class StepTimer final : public Callback {
   std::vector<double> ms_;
 };
 
-std::string kind_of(const TaskGraph& graph, const Task& task) {
-  if (task.kind == TaskKind::kUpdate) return "optimizer";
-  if (task.kind == TaskKind::kReduce) return "sums";
-  const std::string& type = graph.graph().node(task.node).op.type;
-  const auto is = [&](std::initializer_list<const char*> prefixes) {
-    return std::any_of(prefixes.begin(), prefixes.end(), [&](const char* prefix) { return type.starts_with(prefix); });
-  };
-  if (is({"conv2d"})) return "convolution";
-  if (is({"dense", "matmul"})) return "matmul";
-  if (is({"simple_rnn", "lstm", "gru"})) return "recurrence";
-  if (is({"embedding"})) return "embedding";
-  return "element-wise";
-}
-
-const std::vector<std::string> kKinds{"convolution", "matmul",    "recurrence", "element-wise",
-                                      "embedding",   "optimizer", "sums",       "overhead"};
-
-// Adds what the last steps spent their devices' time on; what is left is waiting and scheduling.
-void add_shares(const TrainingReport& report, Row& row) {
-  const Schedule& schedule = *report.schedule;
-  const double lanes = static_cast<double>(report.devices.size());
-  double total = 0;
-  std::map<std::string, double> seconds;
-  for (const StepTrace& trace : report.traces) {
-    const std::vector<TaskTime> times = task_times(schedule, trace);
-    for (std::size_t i = 0; i < schedule.graph().task_count(); ++i) {
-      const Task& task = schedule.graph().task(TaskId(static_cast<std::int64_t>(i)));
-      seconds[kind_of(schedule.graph(), task)] += times[i].run_seconds;
-    }
-    total += lanes * trace.seconds;
-  }
-  double busy = 0;
-  for (const auto& [kind, value] : seconds) {
-    row.shares[kind] = value / total;
-    busy += value;
-  }
-  row.shares["overhead"] = 1 - busy / total;
-}
-
-// FLOPs and bytes of all tasks, each limited by the slower of the two, all devices at work.
-void add_floor(const TaskGraph& graph, const MachineLimits& limits, Row& row) {
-  double flops = 0;
-  double seconds = 0;
-  for (std::size_t i = 0; i < graph.task_count(); ++i) {
-    const CostKey& key = graph.cost_keys()[graph.task(TaskId(static_cast<std::int64_t>(i))).cost_key.index()];
-    flops += key.flops;
-    seconds += std::max(key.flops / limits.flops_per_second, key.bytes / limits.bytes_per_second);
-  }
-  row.gflop = flops / 1e9;
-  row.floor_ms = seconds * 1e3;
+CompileOptions compile_options(const PeerModel& model, int devices, const std::vector<std::string>& passes) {
+  CompileOptions options = model.compile;
+  options.devices = fmt::format("cpu:{}", devices);
+  options.passes = passes;
+  options.plan_in_background = false;  // a planner beside the steps would take a core from them
+  return options;
 }
 
 // The model goes on from round to round, and keeps its plan's costs.
 class Contender {
  public:
-  Contender(const PeerModel& model, std::int64_t batch, int devices, const std::vector<std::string>& passes)
+  Contender(const PeerModel& model, std::int64_t batch, const CompileOptions& options)
       : model_(model.make()), data_(model.data(batch)), batch_(batch) {
-    CompileOptions options = model.compile;
-    options.devices = fmt::format("cpu:{}", devices);
-    options.passes = passes;
-    options.plan_in_background = false;  // a planner beside the steps would take a core from them
     model_.compile(options);
   }
   void fit(int steps, const std::vector<Callback*>& callbacks, int trace_steps) {
@@ -185,15 +139,45 @@ Row begin(const PeerModel& model, std::int64_t batch, int devices, const ModelsO
   return row;
 }
 
+// Measures the row's operators in batches cut into several numbers of parts. Returns the file of their times.
+std::string calibrated(const Row& row, const ModelsOptions& options) {
+  const PeerModel& model = models::peer_model(row.model);
+  CompileOptions compile = compile_options(model, row.devices, options.passes);
+  compile.policy = "data_parallel";
+  compile.profile_file = fmt::format("{}/{}_{}_cpu{}.json", options.calibrate, row.model, row.batch, row.devices);
+  for (int count = 1; count <= 4 * row.devices; count *= 2) {
+    if (row.batch % count != 0) continue;
+    compile.micro_batches = count;
+    Contender(model, row.batch, compile).fit(2 * static_cast<int>(CostModel::kMinSamples), {}, 0);
+  }
+  return compile.profile_file;
+}
+
 void measure(Row& row, const ModelsOptions& options, const TorchPeer* peer) {
-  Contender contender(models::peer_model(row.model), row.batch, row.devices, options.passes);
+  const PeerModel& model = models::peer_model(row.model);
+  CompileOptions compile = compile_options(model, row.devices, options.passes);
+  if (!options.calibrate.empty()) compile.profile_file = calibrated(row, options);
+  Contender contender(model, row.batch, compile);
   for (int round = 0; round < options.rounds; ++round) {
     contender.run(options.steps, row);
     if (peer != nullptr) row.peer_ms.push_back(peer->median_ms(peer_run(row, options.steps), row.peer_options));
   }
-  add_shares(contender.report(), row);
-  add_floor(contender.report().schedule->graph(), machine_limits(row.devices), row);
+  row.limits = machine_limits(row.devices);
+  row.profile = profile_of(contender.report(), row.limits);
   fmt::print(stderr, "{}, batch {}, {} cores: {:.2f} ms\n", row.model, row.batch, row.devices, row.median());
+}
+
+nlohmann::json operators_json(const StepProfile& profile) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const OperatorTime& time : profile.operators) {
+    list.push_back({{"name", time.name},
+                    {"type", time.type},
+                    {"ms", time.seconds * 1e3},
+                    {"gflop", time.flops / 1e9},
+                    {"gbytes", time.bytes / 1e9},
+                    {"floor_ms", time.floor_seconds * 1e3}});
+  }
+  return list;
 }
 
 nlohmann::json to_json(const Row& row) {
@@ -205,9 +189,13 @@ nlohmann::json to_json(const Row& row) {
                            {"rounds_ms", row.skua_ms},
                            {"peak_bytes", row.peak_bytes},
                            {"first_step_seconds", row.first_step_seconds},
-                           {"gflop_per_step", row.gflop},
-                           {"floor_ms", row.floor_ms},
-                           {"shares", row.shares}};
+                           {"gflop_per_step", row.profile.flops / 1e9},
+                           {"gbytes_per_step", row.profile.bytes / 1e9},
+                           {"limit_gflops", row.limits.flops_per_second / 1e9},
+                           {"limit_gbytes_per_second", row.limits.bytes_per_second / 1e9},
+                           {"floor_ms", row.profile.floor_seconds * 1e3},
+                           {"shares", row.profile.shares},
+                           {"operators", operators_json(row.profile)}};
   if (row.peer_ms.empty()) return object;
   object["peer_median_step_ms"] = median_of(row.peer_ms);
   object["peer_rounds_ms"] = row.peer_ms;
@@ -217,30 +205,55 @@ nlohmann::json to_json(const Row& row) {
   return object;
 }
 
+std::string percent(double share) {
+  return fmt::format("{:.0f} %", 100 * share);
+}
+
 std::vector<std::vector<std::string>> table_of(const std::vector<Row>& rows) {
   std::vector<std::vector<std::string>> table{{"model", "batch", "cores", "M", "ms", "peer ms", "ratio", "GFLOP/s",
-                                               "floor ms", "of floor", "peak MB", "peer MB", "first step s"}};
+                                               "of matmul", "GB/s", "of copy", "floor ms", "of floor", "peak MB",
+                                               "peer MB", "first step s"}};
   for (const Row& row : rows) {
     const bool peer = !row.peer_ms.empty();
+    const double seconds = row.median() / 1e3;
+    const double flops = row.profile.flops / seconds;
+    const double bytes = row.profile.bytes / seconds;
     table.push_back(
         {row.model, fmt::format("{}", row.batch), fmt::format("{}", row.devices), fmt::format("{}", row.micro_batches),
          fmt::format("{:.2f}", row.median()), peer ? fmt::format("{:.2f}", median_of(row.peer_ms)) : "-",
-         peer ? fmt::format("{:.2f}", row.ratio()) : "-", fmt::format("{:.1f}", row.gflop / row.median() * 1e3),
-         fmt::format("{:.2f}", row.floor_ms), fmt::format("{:.0f} %", 100 * row.floor_ms / row.median()),
-         fmt::format("{:.0f}", row.peak_bytes / 1e6), peer ? fmt::format("{:.0f}", row.peer_peak_bytes / 1e6) : "-",
-         fmt::format("{:.2f}", row.first_step_seconds)});
+         peer ? fmt::format("{:.2f}", row.ratio()) : "-", fmt::format("{:.1f}", flops / 1e9),
+         percent(flops / row.limits.flops_per_second), fmt::format("{:.1f}", bytes / 1e9),
+         percent(bytes / row.limits.bytes_per_second), fmt::format("{:.2f}", row.profile.floor_seconds * 1e3),
+         percent(row.profile.floor_seconds / seconds), fmt::format("{:.0f}", row.peak_bytes / 1e6),
+         peer ? fmt::format("{:.0f}", row.peer_peak_bytes / 1e6) : "-", fmt::format("{:.2f}", row.first_step_seconds)});
   }
   return table;
 }
 
 std::vector<std::vector<std::string>> shares_of(const std::vector<Row>& rows) {
   std::vector<std::vector<std::string>> table{{"model", "batch", "cores"}};
-  table[0].insert(table[0].end(), kKinds.begin(), kKinds.end());
+  table[0].insert(table[0].end(), step_kinds().begin(), step_kinds().end());
   for (const Row& row : rows) {
     table.push_back({row.model, fmt::format("{}", row.batch), fmt::format("{}", row.devices)});
-    for (const std::string& kind : kKinds) {
-      const auto found = row.shares.find(kind);
-      table.back().push_back(found == row.shares.end() ? "-" : fmt::format("{:.1f} %", 100 * found->second));
+    for (const std::string& kind : step_kinds()) {
+      const auto found = row.profile.shares.find(kind);
+      table.back().push_back(found == row.profile.shares.end() ? "-" : fmt::format("{:.1f} %", 100 * found->second));
+    }
+  }
+  return table;
+}
+
+// Up to `count` operators that take longest, of each row.
+std::vector<std::vector<std::string>> operators_of(const std::vector<Row>& rows, std::size_t count) {
+  std::vector<std::vector<std::string>> table{
+      {"model", "batch", "cores", "operator", "type", "ms", "of step", "GFLOP/s", "GB/s", "floor ms", "of floor"}};
+  for (const Row& row : rows) {
+    for (const OperatorTime& time : row.profile.operators | std::views::take(count)) {
+      table.push_back({row.model, fmt::format("{}", row.batch), fmt::format("{}", row.devices), time.name, time.type,
+                       fmt::format("{:.3f}", time.seconds * 1e3), percent(time.seconds * 1e3 / row.median()),
+                       fmt::format("{:.1f}", time.flops / time.seconds / 1e9),
+                       fmt::format("{:.1f}", time.bytes / time.seconds / 1e9),
+                       fmt::format("{:.3f}", time.floor_seconds * 1e3), percent(time.floor_seconds / time.seconds)});
     }
   }
   return table;
@@ -273,6 +286,7 @@ void bench_models(const ModelsOptions& options) {
     nlohmann::json object = {{"bench", "models"},
                              {"rounds", options.rounds},
                              {"steps", options.steps},
+                             {"calibrated", !options.calibrate.empty()},
                              {"machine", machine_description()},
                              {"rows", nlohmann::json::array()}};
     for (const Row& row : rows) object["rows"].push_back(to_json(row));
@@ -282,6 +296,9 @@ void bench_models(const ModelsOptions& options) {
   print_table(table_of(rows));
   fmt::print("\n");
   print_table(shares_of(rows));
+  if (options.operators == 0) return;
+  fmt::print("\n");
+  print_table(operators_of(rows, static_cast<std::size_t>(options.operators)));
 }
 
 struct ModelOptions {
@@ -306,6 +323,13 @@ void add_bench_models_command(CLI::App& bench) {
   command.add_option("--steps", options->steps, "Steps a round that count")->check(at_least(3))->capture_default_str();
   command.add_option("--peer", options->peer, "A script that trains the same in PyTorch and prints RESULT lines");
   command.add_option("--python", options->python, "What starts that script")->capture_default_str();
+  command.add_option("--operators", options->operators, "List so many operators of each row, the longest first")
+      ->check(at_least(0))
+      ->capture_default_str();
+  command
+      .add_option("--calibrate", options->calibrate,
+                  "A folder: first measure the operators in several micro-batches, so that auto chooses by these times")
+      ->check(CLI::ExistingDirectory);
   command.add_option("--csv", options->csv, "Write the table as CSV");
   add_json_option(command, options->json);
   command.callback([options] { bench_models(*options); });
@@ -321,7 +345,8 @@ void add_bench_model_command(CLI::App& bench) {
   command.add_option("--steps", options->steps, "Steps")->check(at_least(1))->capture_default_str();
   add_passes_option(command, options->passes);
   command.callback([options] {
-    Contender(models::peer_model(options->model), options->batch, options->devices, options->passes)
+    const PeerModel& model = models::peer_model(options->model);
+    Contender(model, options->batch, compile_options(model, options->devices, options->passes))
         .fit(options->steps, {}, 0);
   });
 }

@@ -1,6 +1,8 @@
 // skua bench models: the table's figures, and a peer that is a script.
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 
 #include "command.h"
 
@@ -40,6 +42,22 @@ TEST(BenchModels, MeasuresBothSidesAndTheFloor) {
     for (const auto& [kind, share] : row["shares"].items()) shares += share.get<double>();
     EXPECT_NEAR(shares, 1, 1e-9);
     EXPECT_GT(row["shares"]["convolution"], 0);
+    double gflop = 0;
+    double floor_ms = 0;
+    double longest = std::numeric_limits<double>::infinity();
+    for (const nlohmann::json& time : row["operators"]) {
+      EXPECT_LE(time["ms"], longest);
+      longest = time["ms"];
+      gflop += time["gflop"].get<double>();
+      floor_ms += time["floor_ms"].get<double>();
+      EXPECT_NEAR(time["floor_ms"],
+                  1e3 * std::max(time["gflop"].get<double>() / row["limit_gflops"].get<double>(),
+                                 time["gbytes"].get<double>() / row["limit_gbytes_per_second"].get<double>()),
+                  1e-9);
+    }
+    EXPECT_NEAR(gflop, row["gflop_per_step"], 1e-9);
+    EXPECT_NEAR(floor_ms, row["floor_ms"], 1e-6);
+    EXPECT_EQ(row["operators"][0]["type"].get<std::string>().rfind("conv2d", 0), 0U);
   }
   // Multiplications and additions of the CNN's forward pass by hand, times the batch and at most three passes.
   const double forward = 2.0 * (26 * 26 * 32 * 9 + 11 * 11 * 64 * 32 * 9 + 3 * 3 * 64 * 64 * 9 + 576 * 64 + 640) / 1e9;
@@ -69,6 +87,17 @@ TEST(BenchModels, BadOptionsAndPeersAreRefused) {
   EXPECT_EQ(outcome.status, 1);
   EXPECT_NE(outcome.err.find("no such module"), std::string::npos) << outcome.err;
   std::remove(peer.c_str());
+}
+
+TEST(BenchModels, ListsTheLongestOperators) {
+  const Outcome outcome = skua("bench models --models cnn --devices 1 --rounds 1 --steps 3 --operators 2");
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  std::size_t listed = 0;
+  for (std::size_t at = outcome.out.find("conv2"); at != std::string::npos; at = outcome.out.find("conv2 ", at + 1)) {
+    ++listed;
+  }
+  EXPECT_GE(listed, 2U) << outcome.out;  // of two batches, two each, at least one of which is the second convolution
+  EXPECT_EQ(outcome.out.find("pool1"), std::string::npos);
 }
 
 }  // namespace
