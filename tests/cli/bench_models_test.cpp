@@ -93,10 +93,10 @@ TEST(BenchModels, ListsTheLongestOperators) {
   const Outcome outcome = skua("bench models --models cnn --devices 1 --rounds 1 --steps 3 --operators 2");
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   std::size_t listed = 0;
-  for (std::size_t at = outcome.out.find("conv2"); at != std::string::npos; at = outcome.out.find("conv2 ", at + 1)) {
+  for (std::size_t at = outcome.out.find("conv2d"); at != std::string::npos; at = outcome.out.find("conv2d", at + 1)) {
     ++listed;
   }
-  EXPECT_GE(listed, 2U) << outcome.out;  // of two batches, two each, at least one of which is the second convolution
+  EXPECT_EQ(listed, 4U) << outcome.out;  // two of each of two batches, all convolutions
   EXPECT_EQ(outcome.out.find("pool1"), std::string::npos);
 }
 

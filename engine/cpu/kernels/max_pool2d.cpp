@@ -35,15 +35,16 @@ struct Run {
     }
   }
 
-  // Through the activation's backward function; y is what the pool has given.
-  template <class Backward>
+  // Through the activation's backward function; y is what the pool has given. dx is added to, unless this is all of it.
+  template <bool kAdds, class Backward>
   void backward(Backward backward, const float* y, const float* dy, const std::int32_t* index, std::int32_t position,
                 std::int64_t count, float* __restrict dx) const {
     for (std::int64_t j = 0; j < count; ++j, dx += x_step, y += Inner, dy += Inner, index += Inner) {
 #pragma omp simd
       for (std::int64_t c = 0; c < Inner; ++c) {
         const float gradient = backward(y[c], dy[c]);
-        dx[c] += index[c] == position ? gradient : 0.0F;
+        const float part = index[c] == position ? gradient : 0.0F;
+        dx[c] = kAdds ? dx[c] + part : part;
       }
     }
   }
@@ -140,10 +141,23 @@ class MaxPool {
     y += outer * y_plane();
     dy += outer * y_plane();
     index += outer * y_plane();
+    if (windows_tile()) {
+      for_each_run([=](std::int64_t to, std::int32_t position, std::int64_t count, std::int64_t from) {
+        run.template backward<false>(function, y + from, dy + from, index + from, position, count, dx + to);
+      });
+      return;
+    }
     std::fill(dx, dx + x_plane(), 0.0F);
     for_each_run([=](std::int64_t to, std::int32_t position, std::int64_t count, std::int64_t from) {
-      run.backward(function, y + from, dy + from, index + from, position, count, dx + to);
+      run.template backward<true>(function, y + from, dy + from, index + from, position, count, dx + to);
     });
+  }
+
+  // Each element of the image lies in exactly one window.
+  [[nodiscard]] bool windows_tile() const {
+    const Window2d& w = window_;
+    return w.stride_height == w.kernel_height && w.stride_width == w.kernel_width && w.pad_top == 0 &&
+           w.pad_left == 0 && w.out_height * w.kernel_height == w.height && w.out_width * w.kernel_width == w.width;
   }
 
   Window2d window_;

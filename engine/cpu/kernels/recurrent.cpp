@@ -46,8 +46,8 @@ template <class Cell>
 class Recurrence final : public Kernel {
  public:
   explicit Recurrence(const Sizes& sizes)
-      : s_(sizes), hidden_({s_.batch, kWide * s_.units, s_.units}, s_.steps * s_.units, true, false) {}
-  [[nodiscard]] std::size_t scratch_bytes() const override { return hidden_bytes() + hidden_.scratch_bytes(); }
+      : s_(sizes), hidden_({s_.batch, kWide * s_.units, s_.units}, s_.units, true, false) {}
+  [[nodiscard]] std::size_t scratch_bytes() const override { return array_bytes() + hidden_.scratch_bytes(); }
   // gates, weight_hh, bias_hh, h0, [c0], [mask] to y, h_n, [c_n], [activations], [cells]
   void run(const KernelArguments& a) override {
     constexpr std::size_t kStates = Cell::kHasCells ? 2 : 1;
@@ -58,16 +58,15 @@ class Recurrence final : public Kernel {
     const States h{a.in(3), y};
     const States c{Cell::kHasCells ? a.in(4) : nullptr, cells};
     auto* const hidden = static_cast<float*>(a.scratch);
-    void* const packed = static_cast<std::byte*>(a.scratch) + hidden_bytes();
-    hidden_.pack(a.in(1), packed);
     const std::int64_t wide = kWide * s_.units;
+    float* const before = hidden + s_.batch * wide;
+    void* const packed = static_cast<std::byte*>(a.scratch) + array_bytes();
+    hidden_.pack(a.in(1), packed);
     for (std::int64_t i = 0; i < s_.steps; ++i) {
       const std::int64_t t = s_.step(i);
-      if (i == 0) {
-        multiply({s_.batch, wide, s_.units}, {a.in(3), false, s_.units}, {a.in(1), true, s_.units}, 0, hidden, wide);
-      } else {
-        hidden_.run(h.before(s_, i, 0), hidden, packed);
-      }
+      for_each_row(s_.batch,
+                   [=, this](std::int64_t n) { copy_row(h.before(s_, i, n), s_.units, before + n * s_.units); });
+      hidden_.run(before, hidden, packed);
       for_each_row(s_.batch, [&, this](std::int64_t n) {
         const std::int64_t at = s_.at(n, t, 1);
         float* const c_now = Cell::kHasCells ? cells + at * s_.units : nullptr;
@@ -100,12 +99,12 @@ class Recurrence final : public Kernel {
 
  private:
   static constexpr std::int64_t kWide = Cell::kGates;
-  [[nodiscard]] std::size_t hidden_bytes() const {
-    return aligned(static_cast<std::size_t>(s_.batch * kWide * s_.units) * sizeof(float));
+  [[nodiscard]] std::size_t array_bytes() const {
+    return aligned(static_cast<std::size_t>(s_.batch * (kWide + 1) * s_.units) * sizeof(float));
   }
 
   Sizes s_;
-  PackedProduct hidden_;  // of the states before steps but the first
+  PackedProduct hidden_;  // of the states before a step, side by side
 };
 
 template <class Cell>
