@@ -2,12 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <span>
 #include <stdexcept>
 
 #include "../parallel.h"
 #include "kernels.h"
+#include "rows.h"
 
 namespace skua::cpu {
 
@@ -28,7 +28,7 @@ class Embedding final : public Kernel {
     const std::int32_t* const ids = arguments.in_ints(1);
     check_ids(ids, count_, rows_);
     for_each_row(count_, [=, this, weight = arguments.in(0), y = arguments.out(0)](std::int64_t i) {
-      std::memcpy(y + i * columns_, weight + ids[i] * columns_, static_cast<std::size_t>(columns_) * sizeof(float));
+      copy_row(weight + ids[i] * columns_, columns_, y + i * columns_);
     });
   }
 
@@ -87,8 +87,11 @@ class Occurrences {
   std::int64_t count_;
 };
 
-void copy_row(const float* from, std::int64_t width, float* to) {
-  std::memcpy(to, from, static_cast<std::size_t>(width) * sizeof(float));
+// Rows that lie anywhere are asked for so many rows ahead of their turn.
+constexpr std::int64_t kAhead = 8;
+void prefetch_row(const float* row, std::int64_t width) {
+  constexpr std::int64_t kCacheLine = 16;
+  for (std::int64_t c = 0; c < width; c += kCacheLine) __builtin_prefetch(row + c);
 }
 
 // The sum of the rows of x at these positions, in order; of many, as of a padding token, in double.
@@ -156,7 +159,10 @@ struct EmbeddingDenseSizes {
     return static_cast<std::size_t>(kBlock * (width + units)) * sizeof(float);
   }
   void gather(const float* table, const std::int32_t* ids, std::int64_t block, float* x) const {
-    for_each_row(block, [=, w = width](std::int64_t u) { copy_row(table + ids[u] * w, w, x + u * w); });
+    for_each_row(block, [=, w = width](std::int64_t u) {
+      if (u + kAhead < block) prefetch_row(table + ids[u + kAhead] * w, w);
+      copy_row(table + ids[u] * w, w, x + u * w);
+    });
   }
 };
 
@@ -217,10 +223,12 @@ class EmbeddingDenseBackward final : public Kernel {
     for (std::int64_t begin = 0; begin < lists.found; begin += s_.kBlock) {
       const std::int64_t block = std::min(s_.kBlock, lists.found - begin);
       for_each_row(block, [=, units = s_.units, dy = a.in(3)](std::int64_t u) {
+        if (u + kAhead < block) prefetch_row(dy + lists.positions_of(begin + u + kAhead)[0] * units, units);
         sum_rows(dy, lists.positions_of(begin + u), units, sums + u * units);
       });
       multiply({block, s_.width, s_.units}, {sums, false, s_.units}, {a.in(2), false, s_.width}, 0, dx, s_.width);
       for_each_row(block, [=, width = s_.width, dtable = a.out(0)](std::int64_t u) {
+        if (u + kAhead < block) prefetch_row(dtable + lists.ids[begin + u + kAhead] * width, width);
         copy_row(dx + u * width, width, dtable + lists.ids[begin + u] * width);
       });
       s_.gather(a.in(0), lists.ids + begin, block, x);

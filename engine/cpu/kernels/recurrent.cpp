@@ -1,9 +1,9 @@
 // Recurrences over plain sequences: at each step one product with weight_hh, then the cell, sample by sample.
 #include <algorithm>
-#include <cstring>
 
 #include "../parallel.h"
 #include "kernels.h"
+#include "rows.h"
 #include "skua/engine/recurrent_cells.h"
 
 namespace skua::cpu {
@@ -26,10 +26,6 @@ struct Sizes {
 
 bool is_masked(const float* mask, std::int64_t row) {
   return mask != nullptr && mask[row] == 0;
-}
-
-void copy_row(const float* from, std::int64_t count, float* to) {
-  std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
 }
 
 // The states that a sequence holds, step by step, and the one before the first step run.
