@@ -1,10 +1,7 @@
 // Moving elements between plain arrays, and products of batches of matrices.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <stdexcept>
 #include <vector>
 
 #include "../parallel.h"

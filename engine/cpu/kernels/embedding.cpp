@@ -234,18 +234,12 @@ class EmbeddingDenseBackward final : public Kernel {
       s_.gather(a.in(0), lists.ids + begin, block, x);
       multiply({s_.units, s_.width, block}, {sums, true, s_.units}, {x, false, s_.width}, begin == 0 ? 0.0F : 1.0F,
                a.out(1), s_.width);
-      if (a.outputs.size() > 2) add_columns(sums, block, bias_sums);
+      if (a.outputs.size() > 2) add_rows(sums, block, s_.units, bias_sums);
     }
     if (a.outputs.size() > 2) std::copy_n(bias_sums, s_.units, a.out(2));
   }
 
  private:
-  void add_columns(const float* sums, std::int64_t block, double* to) const {
-    for_each_element(s_.units, [=, units = s_.units](std::int64_t j) {
-      for (std::int64_t u = 0; u < block; ++u) to[j] += static_cast<double>(sums[u * units + j]);
-    });
-  }
-
   EmbeddingDenseSizes s_;
   Occurrences occurrences_;
 };

@@ -219,11 +219,7 @@ class RecurrenceBackward final : public Kernel {
     const std::int64_t rows = (end - first) * s_.batch;
     multiply({wide(), s_.units, rows}, {arrays.dhidden, true, wide()}, {arrays.before, false, s_.units},
              end == s_.steps ? 0.0F : 1.0F, arrays.dweight, s_.units);
-    for (std::int64_t row = 0; row < rows; ++row) {
-      for_each_element(wide(), [from = arrays.dhidden + row * wide(), dbias = arrays.dbias](std::int64_t j) {
-        dbias[j] += static_cast<double>(from[j]);
-      });
-    }
+    add_rows(arrays.dhidden, rows, wide(), arrays.dbias);
   }
 
   Sizes s_;
