@@ -20,22 +20,19 @@ NodeId dense_after(const Graph& graph, const Uses& uses, const Node& node) {
 Rewritten fuse_embeddings(const Graph& graph, std::span<const ValueId> kept) {
   const Uses uses(graph, kept);
   Rewriting rewriting(graph);
-  std::vector<const Node*> embedding_before(graph.node_count());
-  for (const Node& node : graph.nodes()) {
-    const NodeId dense = dense_after(graph, uses, node);
-    if (dense.valid()) embedding_before[dense.index()] = &node;
-  }
+  std::vector<const Node*> embeddings(graph.node_count());  // by dense layer
   for (std::size_t i = 0; i < graph.node_count(); ++i) {
     const Node& node = graph.nodes()[i];
-    if (dense_after(graph, uses, node).valid()) continue;
-    const Node* const embedding = embedding_before[i];
-    if (embedding == nullptr) {
+    const NodeId dense = dense_after(graph, uses, node);
+    if (dense.valid()) {
+      embeddings[dense.index()] = &node;
+    } else if (embeddings[i] != nullptr) {
+      std::vector<ValueId> inputs = embeddings[i]->inputs;
+      inputs.insert(inputs.end(), node.inputs.begin() + 1, node.inputs.end());
+      rewriting.add(node, {"embedding_dense", {}}, inputs, node.outputs);
+    } else {
       rewriting.copy(node);
-      continue;
     }
-    std::vector<ValueId> inputs = embedding->inputs;
-    inputs.insert(inputs.end(), node.inputs.begin() + 1, node.inputs.end());
-    rewriting.add(node, {"embedding_dense", {}}, inputs, node.outputs);
   }
   return rewriting.finish();
 }
