@@ -8,10 +8,11 @@ void Work::launch(Program& program, std::span<void* const> operands, Completion&
   const Task& info = graph->task(task);
   const std::size_t inputs = graph->inputs(task).size();
   if (info.kind == TaskKind::kReduce) {
-    return program.accumulate(info.value, operands[0], operands[1], stream, completion);
+    return program.accumulate(info.value, operands[0], operands[1], info.part, stream, completion);
   }
-  program.launch({info.node, operands.first(inputs), operands.subspan(inputs), scratch, info.micro_batch, stream},
-                 completion);
+  program.launch(
+      {info.node, operands.first(inputs), operands.subspan(inputs), scratch, info.micro_batch, stream, info.part},
+      completion);
 }
 
 void Errand::steal(const Work& work, std::span<void* const> operands, std::byte* staging, Completion& completion) {
@@ -43,8 +44,9 @@ void Errand::update(const Work& work, std::span<void* const> operands, std::byte
   const auto inputs = work.graph->inputs(work.task);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (i == kUpdateGradient) continue;
-    before_.push_back({undo, operands[i], bytes(inputs[i])});
-    undo += MemoryPlan::align(before_.back().bytes);
+    const Part::Range range = work.graph->task(work.task).part.of(bytes(inputs[i]));
+    before_.push_back({undo, static_cast<std::byte*>(operands[i]) + range.begin, range.size()});
+    undo += MemoryPlan::align(range.size());
   }
   next();
 }

@@ -320,8 +320,10 @@ class Session::Impl final : private Launcher {
       for (std::size_t k = 0; k < inputs.size(); ++k) {
         if (k == kUpdateGradient) continue;
         const std::size_t bytes = programs_.front()->value_bytes(task_graph_.datum(inputs[k]).value);
-        copy_now(*device_in(memory), pointers_[operands_[i].begin + k], saved, bytes);
-        saved += MemoryPlan::align(bytes);
+        const Part::Range range = task_graph_.task(task).part.of(bytes);
+        auto* const changed = static_cast<std::byte*>(pointers_[operands_[i].begin + k]) + range.begin;
+        copy_now(*device_in(memory), changed, saved, range.size());
+        saved += MemoryPlan::align(range.size());
       }
       begun_[i] = false;
     }

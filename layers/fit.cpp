@@ -248,8 +248,8 @@ Plan plan_step(const Model& model, const CompileOptions& options, std::int64_t b
   std::vector<const TaskGraph*> pointers;
   for (int count = 1; count == 1 || count <= most; ++count) {  // a batch of none is refused by the first graph
     if (batch_size % count != 0) continue;
-    graphs.push_back(
-        std::make_unique<TaskGraph>(model.training_graph(batch_size, count, options), count, options.constraints));
+    graphs.push_back(std::make_unique<TaskGraph>(model.training_graph(batch_size, count, options), count,
+                                                 options.constraints, cluster.sharers()));
     pointers.push_back(graphs.back().get());
   }
   return plan_best_of(pointers, options.policy, cluster, costs, policy);

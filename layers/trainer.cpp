@@ -18,7 +18,7 @@ Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& opti
       options_(options),
       devices_(devices),
       costs_(costs),
-      tasks_(model_.graph, micro_batches, options.constraints),
+      tasks_(model_.graph, micro_batches, options.constraints, devices.cluster.sharers()),
       adaptation_(costs),
       trace_steps_(static_cast<std::size_t>(trace_steps)) {
   plan_ = plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});

@@ -362,7 +362,8 @@ class Layout {
     const auto inputs = graph_.inputs(id);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (i == kUpdateGradient) continue;
-      bytes += MemoryPlan::align(sizes_.value_bytes(graph_.datum(inputs[i]).value, memory_of(id.index())));
+      const std::size_t whole = sizes_.value_bytes(graph_.datum(inputs[i]).value, memory_of(id.index()));
+      bytes += MemoryPlan::align(graph_.task(id).part.of(whole).size());
     }
     return bytes;
   }

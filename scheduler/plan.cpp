@@ -22,6 +22,16 @@ void check_devices(const Plan& plan, const Cluster& cluster) {
   }
 }
 
+void check_memory(const Plan& plan, const TaskGraph& graph, const Cluster& cluster, TaskId id, TaskId with,
+                  const char* what) {
+  const auto memory_of = [&](TaskId task) {
+    return cluster.memory(cluster.device(plan.placements[task.index()].device).memory).name;
+  };
+  if (memory_of(id) == memory_of(with)) return;
+  throw std::invalid_argument(fmt::format("[plan] task {} must be planned in the memory of its {}, {}, got {}",
+                                          graph.name(id), what, memory_of(with), memory_of(id)));
+}
+
 void check_placement(const Plan& plan, const TaskGraph& graph, const Cluster& cluster, TaskId id) {
   const Placement& placement = plan.placements[id.index()];
   if (!placement.device.valid() || placement.device.index() >= cluster.device_count()) {
@@ -32,13 +42,12 @@ void check_placement(const Plan& plan, const TaskGraph& graph, const Cluster& cl
     throw std::invalid_argument(
         fmt::format("[plan] task {} expected a finite priority, got {}", graph.name(id), placement.priority));
   }
-  if (graph.task(id).kind != TaskKind::kReduce) return;
-  const TaskId first = graph.datum(graph.datum(graph.inputs(id)[0]).storage).producer;  // smaller than id
-  const MemoryId memory = cluster.device(plan.placements[first.index()].device).memory;
-  if (cluster.device(placement.device).memory != memory) {
-    throw std::invalid_argument(
-        fmt::format("[plan] task {} must be planned in the memory of its left operand, {}, got {}", graph.name(id),
-                    cluster.memory(memory).name, cluster.memory(cluster.device(placement.device).memory).name));
+  const Task& task = graph.task(id);
+  if (task.kind == TaskKind::kReduce) {
+    const TaskId first = graph.datum(graph.datum(graph.inputs(id)[0]).storage).producer;  // smaller than id
+    check_memory(plan, graph, cluster, id, first, "left operand");
+  } else if (task.part.index > 0) {
+    check_memory(plan, graph, cluster, id, TaskId(id.value - 1), "first part");
   }
 }
 

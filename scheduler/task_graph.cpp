@@ -21,7 +21,7 @@ struct TaskGraph::Builder {
   std::vector<bool> is_output = std::vector<bool>(graph.value_count());
   std::vector<CostKeyId> node_keys = {};
   std::unordered_map<std::string, CostKeyId> known_keys = {};
-  std::unordered_map<ValueId, DatumId> summed = {};  // by gradient
+  std::unordered_map<ValueId, std::vector<DatumId>> summed = {};  // by gradient, by part
 
   void build() {
     for (ValueId output : graph.outputs()) is_output[output.index()] = true;
@@ -47,6 +47,19 @@ struct TaskGraph::Builder {
     return producer.valid() && graph.node(producer).phase != Phase::kUpdate;
   }
 
+  // So many that each takes much longer than its start.
+  [[nodiscard]] int parts_of(ValueId value) const {
+    constexpr double kLeastBytes = 1 << 18;
+    const double most = static_cast<double>(graph.value(value).type.bytes()) / kLeastBytes;
+    return std::clamp(static_cast<int>(std::min<double>(most, result.sharers_)), 1, result.sharers_);
+  }
+
+  // Of a part of what `whole` says.
+  CostKeyId key_of(CostKey whole, int parts) {
+    if (parts == 1) return key_of(std::move(whole));
+    return key_of({fmt::format("{}/{}", whole.signature, parts), whole.flops / parts, whole.bytes / parts});
+  }
+
   CostKeyId key_of(CostKey key) {
     const CostKeyId next(static_cast<std::int64_t>(result.cost_keys_.size()));
     const auto [known, is_new] = known_keys.emplace(key.signature, next);
@@ -64,9 +77,9 @@ struct TaskGraph::Builder {
     }
   }
 
-  DatumId add_datum(ValueId value, int micro_batch, TaskId producer, DatumId storage) {
+  DatumId add_datum(ValueId value, int micro_batch, TaskId producer, DatumId storage, int parts = 1) {
     const DatumId id(static_cast<std::int64_t>(result.data_.size()));
-    const auto bytes = static_cast<double>(graph.value(value).type.bytes());
+    const double bytes = static_cast<double>(graph.value(value).type.bytes()) / parts;
     result.data_.push_back(
         {value, micro_batch, producer, storage.valid() ? storage : id, bytes, is_output[value.index()]});
     return id;
@@ -110,7 +123,7 @@ struct TaskGraph::Builder {
       outputs.clear();
       for (ValueId input : node.inputs) inputs.push_back(first_datum(input, m));
       const NodeId node_id(static_cast<std::int64_t>(n));
-      const TaskId id = add_task({TaskKind::kCompute, node_id, {}, micro_batch, -1, node_keys[n]}, inputs);
+      const TaskId id = add_task({TaskKind::kCompute, node_id, {}, micro_batch, -1, node_keys[n], {}}, inputs);
       for (ValueId output : node.outputs) {
         outputs.push_back(add_datum(output, micro_batch, id, {}));
         first_datum(output, m) = outputs.back();
@@ -133,50 +146,75 @@ struct TaskGraph::Builder {
   }
 
   void add_reduces(ValueId gradient) {
-    if (micro_batches == 1) {
-      summed.emplace(gradient, first_datum(gradient, 0));
-      return;
-    }
+    std::vector<DatumId>& parts = summed[gradient];
+    if (micro_batches == 1) return parts.push_back(first_datum(gradient, 0));
     check_only_updates_read(gradient);
-    std::vector<DatumId> sums;
-    for (std::size_t m = 0; m < micro_batches; ++m) sums.push_back(first_datum(gradient, m));
+    const int count = parts_of(gradient);
     const ValueType& type = graph.value(gradient).type;
     const auto elements = static_cast<double>(type.shape.elements());
     const double bytes = 3 * static_cast<double>(type.bytes());  // two read, one written
-    const CostKeyId key = key_of({fmt::format("reduce({})", type.to_string()), elements, bytes});
+    const CostKeyId key = key_of({fmt::format("reduce({})", type.to_string()), elements, bytes}, count);
+    for (int part = 0; part < count; ++part) parts.push_back(add_tree(gradient, {part, count}, key));
+  }
+
+  // Gives the sum.
+  DatumId add_tree(ValueId gradient, Part part, CostKeyId key) {
+    std::vector<DatumId> sums;
+    for (std::size_t m = 0; m < micro_batches; ++m) sums.push_back(first_datum(gradient, m));
     for (std::size_t distance = 1; distance < micro_batches; distance *= 2) {
       for (std::size_t left = 0; left + distance < micro_batches; left += 2 * distance) {
         const std::size_t right = left + distance;
         const DatumId operands[] = {sums[left], sums[right]};
-        const TaskId id =
-            add_task({TaskKind::kReduce, {}, gradient, static_cast<int>(left), static_cast<int>(right), key}, operands);
+        const TaskId id = add_task(
+            {TaskKind::kReduce, {}, gradient, static_cast<int>(left), static_cast<int>(right), key, part}, operands);
         const DatumId storage = result.data_[sums[left].index()].storage;
-        sums[left] = add_datum(gradient, static_cast<int>(left), id, storage);
+        sums[left] = add_datum(gradient, static_cast<int>(left), id, storage, part.count);
         result.outputs_.add_row({&sums[left], 1});
       }
     }
-    summed.emplace(gradient, sums[0]);
+    return sums[0];
   }
 
   void add_updates() {
-    std::vector<DatumId> inputs;
-    std::vector<DatumId> outputs;
     for (std::size_t n = 0; n < graph.node_count(); ++n) {
       const Node& node = graph.nodes()[n];
       if (node.phase != Phase::kUpdate) continue;
-      inputs.clear();
-      for (ValueId input : node.inputs) {
-        const auto sum = summed.find(input);
-        inputs.push_back(sum != summed.end() ? sum->second : first_datum(input, 0));
+      const bool in_place = static_cast<bool>(op_definition(node.op.type).states);
+      const int parts = in_place ? parts_of(node.inputs.front()) : 1;
+      const CostKeyId key = key_of(result.cost_keys_[node_keys[n].index()], parts);
+      for (int part = 0; part < parts; ++part) add_update(NodeId(static_cast<std::int64_t>(n)), {part, parts}, key);
+    }
+  }
+
+  void add_update(NodeId node_id, Part part, CostKeyId key) {
+    const Node& node = graph.node(node_id);
+    std::vector<DatumId> inputs;
+    for (ValueId input : node.inputs) {
+      const auto sum = summed.find(input);
+      if (sum == summed.end()) {
+        inputs.push_back(first_datum(input, 0));
+      } else {
+        const std::vector<DatumId>& parts = sum->second;
+        inputs.push_back(parts[static_cast<std::size_t>(part.index) % parts.size()]);
       }
-      const NodeId node_id(static_cast<std::int64_t>(n));
-      const TaskId id = add_task({TaskKind::kUpdate, node_id, {}, kWholeStep, -1, node_keys[n]}, inputs);
-      outputs.clear();
-      for (ValueId output : node.outputs) {
-        outputs.push_back(add_datum(output, kWholeStep, id, {}));
-        for (std::size_t m = 0; m < micro_batches; ++m) first_datum(output, m) = outputs.back();
-      }
-      result.outputs_.add_row(outputs);
+    }
+    const TaskId id = add_task({TaskKind::kUpdate, node_id, {}, kWholeStep, -1, key, part}, inputs);
+    std::vector<DatumId> outputs;
+    for (ValueId output : node.outputs) {
+      outputs.push_back(add_datum(output, kWholeStep, id, {}));
+      for (std::size_t m = 0; m < micro_batches; ++m) first_datum(output, m) = outputs.back();
+    }
+    result.outputs_.add_row(outputs);
+  }
+
+  // The update changes parameters and states in place: after all others that read them, but for its other parts.
+  void add_readers_before(TaskId update, DatumId input, std::vector<TaskId>& before) const {
+    const Datum& datum = result.datum(input);
+    if (datum.micro_batch != kWholeStep || datum.producer.valid()) return;
+    for (TaskId reader : result.consumers(input)) {
+      const Task& task = result.task(reader);
+      const bool is_part = task.kind == TaskKind::kUpdate && task.node == result.task(update).node;
+      if (reader < update && !is_part) before.push_back(reader);
     }
   }
 
@@ -189,11 +227,12 @@ struct TaskGraph::Builder {
       for (DatumId input : result.inputs(id)) {
         const Datum& datum = result.datum(input);
         if (datum.producer.valid()) before.push_back(datum.producer);
-        if (!is_update || datum.micro_batch != kWholeStep || datum.producer.valid()) continue;
-        // The update changes parameters and states in place: after all others that read them.
-        for (TaskId reader : result.consumers(input)) {
-          if (reader < id) before.push_back(reader);
-        }
+        if (!is_update) continue;
+        add_readers_before(id, input, before);
+        // Parts of sums and of updates need not be those of the same elements.
+        const auto sum = summed.find(datum.value);
+        if (sum == summed.end()) continue;
+        for (DatumId part : sum->second) before.push_back(result.datum(part).producer);
       }
       std::sort(before.begin(), before.end());
       before.erase(std::unique(before.begin(), before.end()), before.end());
@@ -224,13 +263,14 @@ struct TaskGraph::Builder {
   }
 };
 
-TaskGraph::TaskGraph(const Graph& graph, int micro_batches, Constraints constraints)
-    : graph_(graph), constraints_(std::move(constraints)), micro_batches_(micro_batches) {
+TaskGraph::TaskGraph(const Graph& graph, int micro_batches, Constraints constraints, int sharers)
+    : graph_(graph), constraints_(std::move(constraints)), micro_batches_(micro_batches), sharers_(sharers) {
   if (micro_batches < 1) {
     throw std::invalid_argument(fmt::format("[TaskGraph] expected 1 micro-batch or more, got {}", micro_batches));
   }
+  if (sharers < 1) throw std::invalid_argument(fmt::format("[TaskGraph] expected 1 sharer or more, got {}", sharers));
   // Reduces are fewer than values: this bounds every id.
-  const std::size_t largest = std::numeric_limits<std::int32_t>::max() / 2;
+  const std::size_t largest = std::numeric_limits<std::int32_t>::max() / 2 / static_cast<std::size_t>(sharers);
   if ((graph.node_count() + graph.value_count()) * static_cast<std::size_t>(micro_batches) > largest) {
     throw std::invalid_argument(
         fmt::format("[TaskGraph] expected fewer micro-batches of {} nodes, got {}", graph.node_count(), micro_batches));
@@ -238,7 +278,9 @@ TaskGraph::TaskGraph(const Graph& graph, int micro_batches, Constraints constrai
   Builder{*this}.build();
   resolve_demands();
   Sha256 hash;
-  hash.update(fmt::format("{} {}\n", skua::fingerprint(graph_), micro_batches_));
+  const bool in_parts = std::ranges::any_of(tasks_, [](const Task& task) { return task.part.count > 1; });
+  hash.update(fmt::format("{} {}{}\n", skua::fingerprint(graph_), micro_batches_,
+                          in_parts ? fmt::format(" {}", sharers_) : ""));
   fingerprint_ = hash.hex();
 }
 
@@ -252,6 +294,14 @@ DatumId TaskGraph::datum_of(ValueId value, int micro_batch) const {
   return first_datum_.at(value.index() * count + static_cast<std::size_t>(std::max(micro_batch, 0)));
 }
 
+namespace {
+
+std::string suffix(Part part) {
+  return part.count > 1 ? fmt::format(" [{}/{}]", part.index + 1, part.count) : "";
+}
+
+}  // namespace
+
 std::string TaskGraph::name(TaskId id) const {
   const Task& task = tasks_[id.index()];
   switch (task.kind) {
@@ -259,12 +309,12 @@ std::string TaskGraph::name(TaskId id) const {
       if (micro_batches_ == 1) break;
       return fmt::format("{} [mb {}]", graph_.node(task.node).name, task.micro_batch);
     case TaskKind::kReduce:
-      return fmt::format("reduce {} [mb {}+{}]", graph_.value(task.value).name, task.micro_batch,
-                         task.other_micro_batch);
+      return fmt::format("reduce {} [mb {}+{}]{}", graph_.value(task.value).name, task.micro_batch,
+                         task.other_micro_batch, suffix(task.part));
     case TaskKind::kUpdate:
       break;
   }
-  return graph_.node(task.node).name;
+  return graph_.node(task.node).name + suffix(task.part);
 }
 
 bool changes_in_place(const TaskGraph& graph, TaskId id) {

@@ -69,7 +69,7 @@ void CompiledNode::run(const KernelCall& call, const StepContext& context) {
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     output_data_[i] = outputs_[i].conversion ? copies + outputs_[i].offset : call.outputs[i];
   }
-  kernel_->run({input_data_, output_data_, rest, context, call.micro_batch});
+  kernel_->run({input_data_, output_data_, rest, context, call.micro_batch, call.part});
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
     if (outputs_[i].conversion) outputs_[i].conversion->run(output_data_[i], call.outputs[i], rest);
   }

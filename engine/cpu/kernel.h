@@ -20,6 +20,7 @@ struct KernelArguments {
   void* scratch;  // Kernel::scratch_bytes(), aligned to 64
   const StepContext& context;
   int micro_batch;
+  Part part;
 
   [[nodiscard]] const float* in(std::size_t i) const { return static_cast<const float*>(inputs[i]); }
   [[nodiscard]] const std::int32_t* in_ints(std::size_t i) const { return static_cast<const std::int32_t*>(inputs[i]); }

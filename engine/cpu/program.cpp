@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <stdexcept>
 
 #include "parallel.h"
@@ -68,17 +69,15 @@ class CpuProgram final : public Program {
     completion.done(error);
   }
 
-  void accumulate(ValueId value, void* into, const void* from, Stream* /*stream*/, Completion& completion) override {
+  void accumulate(ValueId value, void* into, const void* from, Part part, Stream* /*stream*/,
+                  Completion& completion) override {
     const ThreadCount guard(threads_);
     const Held& held = values_.at(value.index());
-    const std::int64_t count = held.layout.stored_elements();
+    const Part::Range range = part.of(held.layout.bytes());
     if (held.type.dtype == DType::kFloat32) {
-      for_each_element(count, [to = static_cast<float*>(into), x = static_cast<const float*>(from)](std::int64_t i) {
-        to[i] = elementwise::Add()(to[i], x[i]);
-      });
+      add<float>(into, from, range, elementwise::Add());
     } else {
-      for_each_element(count, [to = static_cast<std::int32_t*>(into),
-                               x = static_cast<const std::int32_t*>(from)](std::int64_t i) { to[i] += x[i]; });
+      add<std::int32_t>(into, from, range, std::plus<>());
     }
     completion.done(nullptr);
   }
@@ -107,6 +106,14 @@ class CpuProgram final : public Program {
                                               held.type.to_string(), tensor.type().to_string()));
     }
     return held;
+  }
+
+  template <class T, class Add>
+  static void add(void* into, const void* from, Part::Range range, Add sum) {
+    T* const to = static_cast<T*>(into) + range.begin / sizeof(T);
+    const T* const x = static_cast<const T*>(from) + range.begin / sizeof(T);
+    for_each_element(static_cast<std::int64_t>(range.size() / sizeof(T)),
+                     [=](std::int64_t i) { to[i] = sum(to[i], x[i]); });
   }
 
   struct alignas(64) CacheLine {

@@ -96,7 +96,8 @@ class CudaProgram final : public Program {
     completion.done(error);
   }
 
-  void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) override {
+  void accumulate(ValueId value, void* into, const void* from, Part /*whole*/, Stream* stream,
+                  Completion& completion) override {
     std::exception_ptr error;
     try {
       const Held& held = values_.at(value.index());

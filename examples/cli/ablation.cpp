@@ -36,7 +36,7 @@ Ablation::Ablation(const std::string& model, Cluster cluster, int micro_batches,
     : cluster_(std::move(cluster)), policy_(policy), plan_seconds_(plan_seconds) {
   const models::Recipe& recipe = models::recipe(model);
   tasks_ = std::make_unique<TaskGraph>(recipe.make().training_graph(recipe.batch_size, micro_batches, recipe.compile),
-                                       micro_batches);
+                                       micro_batches, Constraints{}, cluster_.sharers());
   plan_ = plan_with(policy_, *tasks_, cluster_, CostModel(), {"", plan_seconds_});
 }
 

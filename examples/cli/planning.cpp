@@ -49,7 +49,8 @@ PlannedStep::PlannedStep(const PlanRequest& request, Cluster cluster)
   const int micro_batches = micro_batches_of(request_.micro_batches);
   if (micro_batches == 0) plan_ = plan_step(model, options, batch, cluster_, model_costs_);
   const int count = micro_batches == 0 ? plan_.micro_batches : micro_batches;
-  tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch, count, options), count, options.constraints);
+  tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch, count, options), count, options.constraints,
+                                       cluster_.sharers());
   if (micro_batches != 0 || request_.policy == "replay") {
     plan_ = plan_with(request_.policy, *tasks_, cluster_, model_costs_, {request_.plan_file, request_.plan_seconds});
   }

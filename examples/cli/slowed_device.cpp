@@ -36,9 +36,10 @@ class SlowedProgram final : public ForwardingProgram {
     Delayed delayed(completion, *factor_);
     program().launch(call, delayed);
   }
-  void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) override {
+  void accumulate(ValueId value, void* into, const void* from, Part part, Stream* stream,
+                  Completion& completion) override {
     Delayed delayed(completion, *factor_);
-    program().accumulate(value, into, from, stream, delayed);
+    program().accumulate(value, into, from, part, stream, delayed);
   }
 
  private:

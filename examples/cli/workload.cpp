@@ -15,7 +15,8 @@ Workload::Workload(const models::Recipe& recipe, DeviceSet devices, std::optiona
       costs_(std::move(costs)) {
   if (!recipe.data) throw std::invalid_argument(fmt::format("[bench] expected a model with data, got {}", recipe.name));
   Model model = recipe.make();
-  tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch_, micro_batches, compile_), micro_batches);
+  tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch_, micro_batches, compile_), micro_batches,
+                                       Constraints{}, devices_.cluster.sharers());
   model.compile(compile_);
   weights_ = model.weights();
   read_batch(*recipe.data("").pair.train);

@@ -25,13 +25,17 @@ std::vector<int> block_sizes(const CostTable& costs, const std::vector<DeviceId>
   return sizes;
 }
 
-// Updates in one shared memory can run anywhere: the longest first, each to the device with the least to do.
+// Updates in one shared memory can run anywhere: the longest first, each to the device with the least to do. Parts of
+// sums go around.
 void spread_updates(Plan& plan, const CostTable& costs, const std::vector<DeviceId>& devices) {
   const TaskGraph& graph = costs.graph();
   std::vector<TaskId> updates;
   for (std::size_t i = 0; i < graph.task_count(); ++i) {
     const TaskId id(static_cast<std::int64_t>(i));
-    if (graph.task(id).kind == TaskKind::kUpdate) updates.push_back(id);
+    const Task& task = graph.task(id);
+    if (task.kind == TaskKind::kUpdate) updates.push_back(id);
+    if (task.kind != TaskKind::kReduce || task.part.count == 1) continue;
+    plan.placements[i].device = devices[static_cast<std::size_t>(task.part.index) % devices.size()];
   }
   std::stable_sort(updates.begin(), updates.end(),
                    [&](TaskId a, TaskId b) { return costs.mean_seconds(a) > costs.mean_seconds(b); });

@@ -19,14 +19,20 @@ namespace {
 constexpr int kMicroBatches = 2;
 
 std::map<std::string, Graph> models() {
-  return {{"cnn", training_graph(adam())}, {"rnn", rnn_step()}, {"lstm", lstm_step()}, {"gan", gan_step()}};
+  return {{"cnn", training_graph(adam())},
+          {"rnn", rnn_step()},
+          {"lstm", lstm_step()},
+          {"gan", gan_step()},
+          {"wide", wide_step()}};
 }
 
 // A session of two devices, in step 1 of three.
 class Faults {
  public:
   Faults(const Graph& graph, bool private_memory, const std::string& rule)
-      : problem_(graph, kMicroBatches), devices_(make_cpu_devices(2, 1, private_memory)), hooks_(hook(devices_)) {
+      : devices_(make_cpu_devices(2, 1, private_memory)),
+        problem_(graph, kMicroBatches, devices_.cluster.sharers()),
+        hooks_(hook(devices_)) {
     const Plan plan = plan_with("round_robin", problem_.tasks, devices_.cluster, CostModel());
     session_ = std::make_unique<Session>(problem_.tasks, devices_, plan, CostModel(), SessionOptions{rule, 0, true});
     begin();
@@ -97,8 +103,9 @@ class Faults {
       if (schedule().name(id) != name) continue;
       if (schedule().task(id).is_copy()) return !at.node.valid() && !at.value.valid();
       const Task& task = problem_.tasks.task(schedule().task(id).task);
+      if (!at.node.valid() && !at.value.valid()) return task.kind == TaskKind::kUpdate;  // what it saves is copied
+      if (task.part.index != at.part) return false;
       if (at.value.valid()) return task.value == at.value;
-      if (!at.node.valid()) return task.kind == TaskKind::kUpdate;  // what it saves is copied
       return task.node == at.node && (task.micro_batch == at.micro_batch || task.kind == TaskKind::kUpdate);
     }
     return false;
@@ -124,8 +131,8 @@ class Faults {
     return hash.hex();
   }
 
-  Problem problem_;
   DeviceSet devices_;
+  Problem problem_;
   Hooks hooks_;
   std::mutex mutex_;
   std::set<Operation> operations_;

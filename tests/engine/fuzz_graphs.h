@@ -1,5 +1,5 @@
-// Steps of small models, for fuzzing: a CNN, an RNN with dropout, two layers of LSTM, and a GAN whose two losses train
-// parameters of their own.
+// Steps of small models, for fuzzing: a CNN, an RNN with dropout, two layers of LSTM, a GAN whose two losses train
+// parameters of their own, and a layer so wide that its sums and updates come in parts where devices share a memory.
 #pragma once
 
 #include <string>
@@ -41,6 +41,14 @@ inline Graph trained_to_classify(Graph graph, ValueId x, std::int64_t width, con
   graph.mark_output(loss);
   append_updates(graph, append_gradients(graph, loss), optimizer);
   return graph;
+}
+
+// A weight of 925,876 bytes, which is no whole number of cache lines.
+inline Graph wide_step() {
+  Graph graph;
+  const ValueId x = graph.add_input("x", {{2, 301}});
+  const ValueId wide = graph.add_node({"relu", {}}, {add_dense(graph, x, 301, 769, "wide")}, "relu").at(0);
+  return trained_to_classify(graph, wide, 769, adam());
 }
 
 inline Graph rnn_step() {

@@ -9,12 +9,13 @@
 
 namespace skua::test {
 
-// A kernel (node, micro_batch), a sum (value, into) or a copy (neither).
+// A kernel (node, micro_batch), a sum (value, into) or a copy (neither); of the part of that index.
 struct Operation {
   NodeId node = {};
   int micro_batch = 0;
   ValueId value = {};
   const void* into = nullptr;
+  int part = 0;
 
   friend auto operator<=>(const Operation&, const Operation&) = default;
 };
@@ -39,12 +40,13 @@ class HookedDevice final : public ForwardingDevice {
     HookedProgram(std::unique_ptr<Program> program, std::shared_ptr<Hook> hook)
         : ForwardingProgram(std::move(program)), hook_(std::move(hook)) {}
     void launch(const KernelCall& call, Completion& completion) override {
-      if (*hook_) (*hook_)({.node = call.node, .micro_batch = call.micro_batch});
+      if (*hook_) (*hook_)({.node = call.node, .micro_batch = call.micro_batch, .part = call.part.index});
       program().launch(call, completion);
     }
-    void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) override {
-      if (*hook_) (*hook_)({.value = value, .into = into});
-      program().accumulate(value, into, from, stream, completion);
+    void accumulate(ValueId value, void* into, const void* from, Part part, Stream* stream,
+                    Completion& completion) override {
+      if (*hook_) (*hook_)({.value = value, .into = into, .part = part.index});
+      program().accumulate(value, into, from, part, stream, completion);
     }
 
    private:

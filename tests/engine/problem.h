@@ -32,7 +32,8 @@ struct Problem {
   std::map<ValueId, Tensor> batch;
   std::map<ValueId, const Tensor*> inputs;
 
-  Problem(const Graph& graph_of_step, int micro_batches) : tasks(graph_of_step, micro_batches) {
+  Problem(const Graph& graph_of_step, int micro_batches, int sharers = 1)
+      : tasks(graph_of_step, micro_batches, Constraints{}, sharers) {
     for (ValueId id : graph().values_of(ValueKind::kInput)) {
       ValueType type = graph().value(id).type;
       std::vector<std::int64_t> extents = type.shape.extents();

@@ -45,8 +45,11 @@ struct Model {
 };
 
 const std::vector<Model>& models() {
-  static const std::vector<Model> all{
-      {"cnn", training_graph(adam())}, {"rnn", rnn_step()}, {"lstm", lstm_step()}, {"gan", gan_step()}};
+  static const std::vector<Model> all{{"cnn", training_graph(adam())},
+                                      {"rnn", rnn_step()},
+                                      {"lstm", lstm_step()},
+                                      {"gan", gan_step()},
+                                      {"wide", wide_step()}};
   return all;
 }
 
@@ -135,8 +138,9 @@ class Disturbed final : public ForwardingDevice {
     void launch(const KernelCall& call, Completion& completion) override {
       whims_.pass_on([=, this, &completion] { program().launch(call, completion); });
     }
-    void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) override {
-      whims_.pass_on([=, this, &completion] { program().accumulate(value, into, from, stream, completion); });
+    void accumulate(ValueId value, void* into, const void* from, Part part, Stream* stream,
+                    Completion& completion) override {
+      whims_.pass_on([=, this, &completion] { program().accumulate(value, into, from, part, stream, completion); });
     }
 
    private:
@@ -248,22 +252,23 @@ class ScheduleFuzz : public testing::Test {
 
   const Answer& answer_for(const Case& c) {
     const bool on_gpus = c.memory == kFakeGpus;
-    std::unique_ptr<Answer>& answer = answers_[{c.model, c.micro_batches, on_gpus}];
+    const int sharers = c.memory == kSharedMemory ? c.devices : 1;
+    std::unique_ptr<Answer>& answer = answers_[{c.model, c.micro_batches, on_gpus, sharers}];
     if (answer == nullptr) {
       const Graph& graph = models()[static_cast<std::size_t>(c.model)].graph;
-      answer = std::make_unique<Answer>(Answer{Problem(graph, c.micro_batches), ""});
+      answer = std::make_unique<Answer>(Answer{Problem(graph, c.micro_batches, sharers), ""});
       DeviceSet cpu = make_cpu_devices(1);
       fake::FakeDevices gpu("cuda:0", 1);
       DeviceSet& one = on_gpus ? gpu.devices : cpu;
-      const Plan plan = plan_with("single", answer->problem.tasks, one.cluster, CostModel());
-      answer->bits = answer->problem.train(one, plan, "none");
+      const Problem whole(graph, c.micro_batches);
+      answer->bits = whole.train(one, plan_with("single", whole.tasks, one.cluster, CostModel()), "none");
     }
     return *answer;
   }
 
   Background background_{2};
   Watchdog watchdog_;
-  std::map<std::tuple<int, int, bool>, std::unique_ptr<Answer>> answers_;
+  std::map<std::tuple<int, int, bool, int>, std::unique_ptr<Answer>> answers_;
 };
 
 TEST_F(ScheduleFuzz, EveryScheduleGivesTheSameBits) {

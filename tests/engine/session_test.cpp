@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/allocations.h"
+#include "engine/fuzz_graphs.h"
 #include "engine/problem.h"
 #include "scheduler/plans.h"
 #include "skua/engine/cpu/cpu_device.h"
@@ -40,8 +41,11 @@ class AsynchronousDevice final : public ForwardingDevice {
     void launch(const KernelCall& call, Completion& completion) override {
       std::jthread([=, this, &completion] { program().launch(call, completion); }).detach();
     }
-    void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) override {
-      std::jthread([=, this, &completion] { program().accumulate(value, into, from, stream, completion); }).detach();
+    void accumulate(ValueId value, void* into, const void* from, Part part, Stream* stream,
+                    Completion& completion) override {
+      std::jthread([=, this, &completion] {
+        program().accumulate(value, into, from, part, stream, completion);
+      }).detach();
     }
   };
 };
@@ -89,6 +93,26 @@ TEST(Session, PoliciesGiveTheSameBits) {
           ASSERT_EQ(problem.train(devices, plan, rule), expected) << policy.name << " on " << count;
         }
       }
+    }
+  }
+}
+
+TEST(Session, SumsAndUpdatesInPartsGiveTheSameBits) {
+  Random random(5);
+  for (const int micro_batches : {1, 2, 5}) {
+    const Problem whole(wide_step(), micro_batches);
+    DeviceSet one = make_cpu_devices(1);
+    const std::string expected = whole.train(one, plan_with("single", whole.tasks, one.cluster, CostModel()), "none");
+    for (int count = 2; count <= 4; ++count) {
+      DeviceSet devices = make_cpu_devices(count);
+      const Problem parts(wide_step(), micro_batches, devices.cluster.sharers());
+      ASSERT_NE(parts.tasks.task_count(), whole.tasks.task_count());
+      for (const std::string rule : {"none", "random", "cost"}) {
+        const Plan plan = random_plan(parts.tasks, devices.cluster, random);
+        ASSERT_EQ(parts.train(devices, plan, rule), expected) << rule << " on " << count;
+      }
+      const Plan plan = plan_with("data_parallel", parts.tasks, devices.cluster, CostModel());
+      ASSERT_EQ(parts.train(devices, plan, "none"), expected) << count;
     }
   }
 }

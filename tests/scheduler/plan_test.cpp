@@ -10,7 +10,7 @@
 #include <functional>
 #include <limits>
 
-#include "graph/small_graphs.h"
+#include "engine/fuzz_graphs.h"
 #include "scheduler/tiny_step.h"
 #include "skua/scheduler/policy.h"
 #include "skua/scheduler/simulator.h"
@@ -67,6 +67,18 @@ TEST(Plan, SumsStayInTheMemoryOfTheirLeftOperand) {
   });
   EXPECT_NE(message.find("must be planned in the memory of its left operand"), std::string::npos) << message;
   EXPECT_EQ(message.rfind("[plan] task reduce ", 0), 0U) << message;
+}
+
+TEST(Plan, PartsOfAnUpdateStayInOneMemory) {
+  const TaskGraph graph(wide_step(), 1, {}, 2);
+  const Cluster cluster = tiny_cluster(true);
+  Plan plan = one_device_plan(graph, cluster);
+  EXPECT_EQ(message_of([&] { validate(plan, graph, cluster); }), "");
+  for (std::size_t i = 0; i < graph.task_count(); ++i) {
+    if (graph.task(TaskId(static_cast<std::int64_t>(i))).part.index == 1) plan.placements[i].device = DeviceId(1);
+  }
+  EXPECT_EQ(message_of([&] { validate(plan, graph, cluster); }),
+            "[plan] task wide.weight.update [2/2] must be planned in the memory of its first part, a, got b");
 }
 
 std::string file_in_temp(const std::string& name) {

@@ -8,7 +8,7 @@
 #include <map>
 #include <set>
 
-#include "graph/small_graphs.h"
+#include "engine/fuzz_graphs.h"
 #include "skua/graph/op_registry.h"
 
 namespace skua::test {
@@ -254,6 +254,69 @@ TEST(TaskGraph, CostKeysAreThoseOfTheOperators) {
   for (const CostKey& each : tasks.cost_keys()) EXPECT_TRUE(signatures.insert(each.signature).second);
 }
 
+TEST(TaskGraph, PartsOfArraysJoinAtCacheLines) {
+  for (const std::size_t bytes : {0, 4, 60, 64, 68, 4096, 925876}) {
+    for (int count = 1; count <= 5; ++count) {
+      std::size_t end = 0;
+      for (int index = 0; index < count; ++index) {
+        const Part::Range range = Part{index, count}.of(bytes);
+        EXPECT_EQ(range.begin, end);
+        EXPECT_TRUE(range.end % 64 == 0 || range.end == bytes);
+        EXPECT_LE(range.size(), bytes / static_cast<std::size_t>(count) + 64);
+        end = range.end;
+      }
+      EXPECT_EQ(end, bytes);
+    }
+  }
+}
+
+std::set<std::string> names_of(const TaskGraph& graph, std::span<const TaskId> ids) {
+  std::set<std::string> names;
+  for (const TaskId id : ids) names.insert(graph.name(id));
+  return names;
+}
+
+TEST(TaskGraph, LargeSumsAndUpdatesComeInParts) {
+  Graph graph = wide_step();
+  graph.add_node(sgd(0.0), {graph.find_value("wide.weight"), graph.find_value("grad(wide.weight)")}, "again",
+                 Phase::kUpdate);
+  const TaskGraph whole(graph, 2);
+  const TaskGraph parts(graph, 2, {}, 4);
+  EXPECT_EQ(parts.task_count(), whole.task_count() + 3 * 2);  // a sum and two updates, in three parts each
+  std::map<std::string, TaskId> tasks;
+  std::map<std::string, std::pair<double, double>> costs;  // flops and bytes by what the whole is called
+  const auto add_costs = [&](const TaskGraph& of, double sign) {
+    for_each_task(of, [&](TaskId id) {
+      const std::string name = of.name(id);
+      const CostKey& key = of.cost_keys()[of.task(id).cost_key.index()];
+      auto& [flops, bytes] = costs[name.substr(0, name.find(" ["))];
+      flops += sign * key.flops;
+      bytes += sign * key.bytes;
+    });
+  };
+  add_costs(whole, 1);
+  add_costs(parts, -1);
+  for (const auto& [name, cost] : costs) {
+    EXPECT_NEAR(cost.first, 0, 1e-3) << name;
+    EXPECT_NEAR(cost.second, 0, 1e-3) << name;
+  }
+  for_each_task(parts, [&](TaskId id) { tasks[parts.name(id)] = id; });
+  const std::string sum = "reduce grad(wide.weight) [mb 0+1]";
+  const std::set<std::string> sums{sum + " [1/3]", sum + " [2/3]", sum + " [3/3]"};
+  for (int part = 0; part < 3; ++part) {
+    const std::string suffix = fmt::format(" [{}/3]", part + 1);
+    const TaskId update = tasks.at("wide.weight.update" + suffix);
+    EXPECT_EQ(parts.task(update).part, (Part{part, 3}));
+    EXPECT_EQ(parts.datum(parts.inputs(update)[1]).producer, tasks.at(sum + suffix));
+    EXPECT_EQ(parts.datum(parts.inputs(update)[1]).storage, parts.datum_of(graph.find_value("grad(wide.weight)"), 0));
+    std::set<std::string> before = sums;
+    for (const char* reader : {"wide [mb 0]", "wide [mb 1]"}) before.insert(reader);
+    EXPECT_EQ(names_of(parts, parts.predecessors(update)), before);
+    for (int first = 1; first <= 3; ++first) before.insert(fmt::format("wide.weight.update [{}/3]", first));
+    EXPECT_EQ(names_of(parts, parts.predecessors(tasks.at("again" + suffix))), before);
+  }
+}
+
 TEST(TaskGraph, FingerprintTellsGraphAndMicroBatches) {
   std::set<std::string> fingerprints;
   for (const Graph& graph : graphs()) {
@@ -263,6 +326,9 @@ TEST(TaskGraph, FingerprintTellsGraphAndMicroBatches) {
     }
   }
   EXPECT_EQ(fingerprints.size(), graphs().size() * std::size(kMicroBatches));
+  EXPECT_EQ(TaskGraph(graphs()[0], 2, {}, 4).fingerprint(), TaskGraph(graphs()[0], 2).fingerprint());
+  for (const int sharers : {1, 2, 3}) fingerprints.insert(TaskGraph(wide_step(), 2, {}, sharers).fingerprint());
+  EXPECT_EQ(fingerprints.size(), graphs().size() * std::size(kMicroBatches) + 3);
 }
 
 TEST(TaskGraph, RefusesWhatItCannotSplit) {
@@ -273,6 +339,7 @@ TEST(TaskGraph, RefusesWhatItCannotSplit) {
   }
   EXPECT_EQ(message_of([&] { TaskGraph(graph, 1 << 30); }),
             fmt::format("[TaskGraph] expected fewer micro-batches of {} nodes, got {}", graph.node_count(), 1 << 30));
+  EXPECT_EQ(message_of([&] { TaskGraph(graph, 1, {}, 0); }), "[TaskGraph] expected 1 sharer or more, got 0");
   graph.mark_output(graph.find_value("grad(fc.bias)"));
   EXPECT_EQ(TaskGraph(graph, 1).micro_batches(), 1);
   EXPECT_EQ(message_of([&] { TaskGraph(graph, 2); }),

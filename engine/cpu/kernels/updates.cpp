@@ -17,21 +17,24 @@ class Update final : public Kernel {
   void run(const KernelArguments& arguments) override {
     const auto rule = make_rule_(attributes_, arguments.context);
     using Rule = decltype(rule);
-    float* const p = arguments.in_place(0);
-    const float* const g = arguments.in(1);
+    const Part::Range range = arguments.part.of(static_cast<std::size_t>(count_) * sizeof(float));
+    const std::size_t first = range.begin / sizeof(float);
+    const auto count = static_cast<std::int64_t>(range.size() / sizeof(float));
+    float* const p = arguments.in_place(0) + first;
+    const float* const g = arguments.in(1) + first;
     if constexpr (std::is_invocable_v<Rule, float&, float>) {
-      if (arguments.inputs.size() == 2) return for_each_element(count_, [=](std::int64_t i) { rule(p[i], g[i]); });
+      if (arguments.inputs.size() == 2) return for_each_element(count, [=](std::int64_t i) { rule(p[i], g[i]); });
     }
     if constexpr (std::is_invocable_v<Rule, float&, float, float&>) {
       if (arguments.inputs.size() == 3) {
-        float* const a = arguments.in_place(2);
-        return for_each_element(count_, [=](std::int64_t i) { rule(p[i], g[i], a[i]); });
+        float* const a = arguments.in_place(2) + first;
+        return for_each_element(count, [=](std::int64_t i) { rule(p[i], g[i], a[i]); });
       }
     }
     if constexpr (std::is_invocable_v<Rule, float&, float, float&, float&>) {
-      float* const a = arguments.in_place(2);
-      float* const b = arguments.in_place(3);
-      for_each_element(count_, [=](std::int64_t i) { rule(p[i], g[i], a[i], b[i]); });
+      float* const a = arguments.in_place(2) + first;
+      float* const b = arguments.in_place(3) + first;
+      for_each_element(count, [=](std::int64_t i) { rule(p[i], g[i], a[i], b[i]); });
     }
   }
 

@@ -12,7 +12,7 @@ class TrivialProgram final : public Program {
   [[nodiscard]] std::size_t scratch_bytes() const override { return scratch_bytes_; }
   void set_step(const StepContext&) override {}
   void launch(const KernelCall&, Completion& completion) override { completion.done(nullptr); }
-  void accumulate(ValueId, void*, const void*, Stream*, Completion& completion) override { completion.done(nullptr); }
+  void accumulate(ValueId, void*, const void*, Part, Stream*, Completion& completion) override { completion.done(nullptr); }
   void import_value(ValueId, const Tensor&, void*) override {}
   void export_value(ValueId, const void*, Tensor&) override {}
 

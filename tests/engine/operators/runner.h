@@ -89,7 +89,7 @@ class Runner {
   }
 
   void accumulate(ValueId value, const void* from) {
-    submit([&](Completion& submitted) { program_->accumulate(value, data(value), from, stream_.get(), submitted); });
+    submit([&](Completion& submitted) { program_->accumulate(value, data(value), from, {}, stream_.get(), submitted); });
   }
 
   using Block = std::shared_ptr<void>;

@@ -15,6 +15,7 @@
 #include "skua/graph/graph.h"
 #include "skua/graph/tensor.h"
 #include "skua/scheduler/cluster.h"
+#include "skua/scheduler/part.h"
 
 namespace skua {
 
@@ -35,6 +36,7 @@ struct KernelCall {
   void* scratch = nullptr;
   int micro_batch = 0;
   Stream* stream = nullptr;  // the lane's; null: its device has none
+  Part part = {};            // of an update, on devices that compute in the host's memory
 };
 
 // Told exactly once when work has ended, from any thread, possibly before the launching call returns.
@@ -102,8 +104,9 @@ class Program {
   virtual void begin_step(Stream& /*stream*/) {}
   // Both may return before the work has ended; neither takes memory from the heap.
   virtual void launch(const KernelCall& call, Completion& completion) = 0;
-  // into += from, both instances of `value`.
-  virtual void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) = 0;
+  // into += from, both instances of `value`; on devices that compute in the host's memory a part of it.
+  virtual void accumulate(ValueId value, void* into, const void* from, Part part, Stream* stream,
+                          Completion& completion) = 0;
 
   // Between a plain host tensor and an instance in this device's memory and layout; return when done.
   // REQUIRES: the tensor has the value's type.

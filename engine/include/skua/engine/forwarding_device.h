@@ -17,8 +17,9 @@ class ForwardingProgram : public Program {
   void set_step(const StepContext& context) override { program_->set_step(context); }
   void begin_step(Stream& stream) override { program_->begin_step(stream); }
   void launch(const KernelCall& call, Completion& completion) override { program_->launch(call, completion); }
-  void accumulate(ValueId value, void* into, const void* from, Stream* stream, Completion& completion) override {
-    program_->accumulate(value, into, from, stream, completion);
+  void accumulate(ValueId value, void* into, const void* from, Part part, Stream* stream,
+                  Completion& completion) override {
+    program_->accumulate(value, into, from, part, stream, completion);
   }
   void import_value(ValueId value, const Tensor& from, void* to) override { program_->import_value(value, from, to); }
   void export_value(ValueId value, const void* from, Tensor& to) override { program_->export_value(value, from, to); }

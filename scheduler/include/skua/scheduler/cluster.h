@@ -58,6 +58,9 @@ class Cluster {
   [[nodiscard]] const std::vector<MemorySpec>& memories() const { return memories_; }
   [[nodiscard]] const std::vector<LinkSpec>& links() const { return links_; }
 
+  // How many devices share the memory, where there is only one; else 1.
+  [[nodiscard]] int sharers() const { return memory_count() == 1 ? static_cast<int>(device_count()) : 1; }
+
   // Seconds to move `bytes` over an idle link; 0 where from == to.
   [[nodiscard]] double copy_seconds(double bytes, MemoryId from, MemoryId to) const {
     const Route& route = routes_[from.index() * memories_.size() + to.index()];

@@ -36,7 +36,8 @@ struct Plan {
 // Throws std::invalid_argument saying what is wrong: another graph's plan, a task without a place, a device that the
 // cluster does not have, a priority that is not finite, a bound that is negative or not finite, a strict order in which
 // tasks wait for each other, a sum (kReduce) outside the memory of its left operand, which
-// is that of the device on which the producer of its storage's first datum is planned.
+// is that of the device on which the producer of its storage's first datum is planned, parts of an update in several
+// memories.
 void validate(const Plan& plan, const TaskGraph& graph, const Cluster& cluster);
 
 // Plan files: protobuf, JSON where the name ends in ".json", else binary. load throws std::invalid_argument.

@@ -11,6 +11,7 @@
 
 #include "skua/graph/graph.h"
 #include "skua/scheduler/constraints.h"
+#include "skua/scheduler/part.h"
 
 namespace skua {
 
@@ -22,7 +23,8 @@ inline constexpr int kWholeStep = -1;  // micro-batch of what exists once per st
 
 // kCompute: one node for one micro-batch. kReduce: gradient of `micro_batch` += gradient of `other_micro_batch`, in
 // place; the tree over the micro-batch index is fixed (distance 1, 2, 4, ...), so sums do not depend on the schedule.
-// kUpdate: one node of the update phase, once.
+// kUpdate: one node of the update phase, once. Where devices share a memory, sums and updates of large parameters come in
+// parts, which treat the elements of their ranges and may run on different devices.
 enum class TaskKind : std::uint8_t { kCompute, kReduce, kUpdate };
 
 struct Task {
@@ -32,6 +34,7 @@ struct Task {
   int micro_batch = kWholeStep;  // kCompute; kReduce: the one that is added to
   int other_micro_batch = -1;    // kReduce
   CostKeyId cost_key;
+  Part part;  // of the others in it all tasks but for this are alike
 };
 
 // One instance of a value: what one task makes and others read. A reduce task makes a new datum in the storage of its
@@ -41,7 +44,7 @@ struct Datum {
   int micro_batch = kWholeStep;
   TaskId producer;  // invalid: there at the step's start (inputs, parameters, states)
   DatumId storage;
-  double bytes = 0;     // in plain layout
+  double bytes = 0;     // in plain layout; of a sum in parts the part's
   bool output = false;  // wanted by the caller after the step
 };
 
@@ -68,7 +71,9 @@ class TaskGraph {
   // nodes of the update phase are summed over all of them, so where there are several, nothing else may read or keep
   // those (std::invalid_argument otherwise). An update runs after every task that reads the parameter.
   // Constraints on a layer that the graph does not have, or that mean nothing: std::invalid_argument naming them.
-  TaskGraph(const Graph& graph, int micro_batches, Constraints constraints = {});
+  // `sharers`: in how many parts at most sums and updates come (Cluster::sharers()). The parts of one must be planned in
+  // one memory. No bit depends on it.
+  TaskGraph(const Graph& graph, int micro_batches, Constraints constraints = {}, int sharers = 1);
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
   [[nodiscard]] int micro_batches() const { return micro_batches_; }
@@ -81,7 +86,7 @@ class TaskGraph {
   [[nodiscard]] const std::vector<CostKey>& cost_keys() const { return cost_keys_; }
 
   // What a task reads and what it makes, in the node's order. A reduce reads (left, right); a node of the update
-  // phase reads the summed gradients.
+  // phase reads the summed gradients: the first part of each, or the update's own, after all parts are made.
   [[nodiscard]] std::span<const DatumId> inputs(TaskId id) const { return inputs_.row(id.index()); }
   [[nodiscard]] std::span<const DatumId> outputs(TaskId id) const { return outputs_.row(id.index()); }
   [[nodiscard]] std::span<const TaskId> consumers(DatumId id) const { return consumers_.row(id.index()); }
@@ -91,8 +96,8 @@ class TaskGraph {
   [[nodiscard]] std::span<const TaskId> successors(TaskId id) const { return successors_.row(id.index()); }
   [[nodiscard]] DatumId datum_of(ValueId value, int micro_batch) const;  // the first datum of that instance
   [[nodiscard]] std::string name(
-      TaskId id) const;  // "conv1 [mb 3]", "reduce grad(conv1.weight) [mb 0+1]", "conv1.weight.update"
-  [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }  // of graph and micro-batch count
+      TaskId id) const;  // "conv1 [mb 3]", "reduce grad(conv1.weight) [mb 0+1]", "conv1.weight.update [1/2]"
+  [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }  // of graph, micro-batch count, parts
 
   [[nodiscard]] const Constraints& constraints() const { return constraints_; }
   [[nodiscard]] const TaskDemand& demand(TaskId id) const {
@@ -122,6 +127,7 @@ class TaskGraph {
   Graph graph_;
   Constraints constraints_;
   int micro_batches_ = 1;
+  int sharers_ = 1;
   std::vector<Task> tasks_;
   std::vector<Datum> data_;
   std::vector<CostKey> cost_keys_;
