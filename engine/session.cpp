@@ -156,7 +156,7 @@ class Session::Impl final : private Launcher {
     const MemorySizes sizes{
         [this](ValueId value, MemoryId) { return programs_.front()->value_bytes(value); },
         [this](LaneId lane) { return programs_[schedule_.lanes()[lane.index()].device.index()]->scratch_bytes(); },
-        options_.saves_updates};
+        options_.saves_updates, [this](NodeId node) { return programs_.front()->in_place(node); }};
     predicted_ = predict();
     memory_ = std::make_unique<MemoryPlan>(schedule_, predicted_, sizes, steal_rule_ != nullptr);
     for (std::size_t m = 0; m < devices_.cluster.memory_count(); ++m) {

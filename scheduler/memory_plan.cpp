@@ -20,8 +20,9 @@ struct Item {
   DatumId root;
   MemoryId memory;
   std::size_t bytes = 0;
-  std::vector<StepTaskId> touchers;  // in predicted order
+  std::vector<StepTaskId> touchers;  // in predicted order; none: it lies in the place of another one
   std::size_t offset = 0;            // in its frame, or in the arena where it is persistent
+  std::size_t place = 0;             // the item in whose place it lies; its own position: in its own
 };
 
 // What one micro-batch keeps in one memory: its activations, or the gradients that are summed over micro-batches, which
@@ -47,12 +48,13 @@ class Layout {
     rank_tasks();
     mark_gradients();
     collect_items();
+    share_places();
     group_items();
   }
 
   // Sizes, offsets and edges; with or without slack.
   void compute(bool slack) {
-    edges.clear();
+    edges = shared_edges_;
     arena_bytes.assign(schedule_.cluster().memory_count(), 0);
     for (std::size_t i : persistent_) items_[i].offset = reserve(items_[i].memory, items_[i].bytes);
     for (auto& [key, frame] : frames_) lay_out(frame);
@@ -114,7 +116,7 @@ class Layout {
       const DatumId root = graph_.datum(DatumId(static_cast<std::int64_t>(i))).storage;
       for (std::size_t m = 0; m < memories; ++m) {
         const auto it = item_of_.find({root, MemoryId(static_cast<std::int64_t>(m))});
-        if (it != item_of_.end()) offsets[i * memories + m] = items_[it->second].offset;
+        if (it != item_of_.end()) offsets[i * memories + m] = placed(it->second).offset;
       }
     }
     return offsets;
@@ -185,8 +187,60 @@ class Layout {
   Item& item(DatumId root, MemoryId memory) {
     const auto [it, added] = item_of_.try_emplace({root, memory}, items_.size());
     if (added)
-      items_.push_back({root, memory, MemoryPlan::align(sizes_.value_bytes(graph_.datum(root).value, memory)), {}, 0});
+      items_.push_back({root,
+                        memory,
+                        MemoryPlan::align(sizes_.value_bytes(graph_.datum(root).value, memory)),
+                        {},
+                        0,
+                        items_.size()});
     return items_[it->second];
+  }
+
+  // The last tasks first: then a datum's item holds its own touchers when it is its producer's turn, and perhaps those
+  // of what is made in its place.
+  void share_places() {
+    if (!sizes_.in_place) return;
+    std::vector<StepTaskId> order;
+    for (std::size_t i = 0; i < graph_.task_count(); ++i) order.emplace_back(static_cast<std::int64_t>(i));
+    std::sort(order.begin(), order.end(),
+              [&](StepTaskId a, StepTaskId b) { return rank_[a.index()] > rank_[b.index()]; });
+    for (const StepTaskId maker : order) {
+      const TaskId task = schedule_.task(maker).task;
+      if (graph_.task(task).kind != TaskKind::kCompute) continue;
+      for (const auto& [input, output] : sizes_.in_place(graph_.task(task).node)) {
+        if (share_place(maker, graph_.inputs(task)[input], graph_.outputs(task)[output])) break;
+      }
+    }
+  }
+
+  // Whether `maker` makes `to` in the place of `from`.
+  bool share_place(StepTaskId maker, DatumId from, DatumId to) {
+    const auto may_share = [&](DatumId id) {
+      const ValueId value = graph_.datum(id).value;
+      return graph_.graph().value(value).kind == ValueKind::kIntermediate && !graph_.is_persistent(id) &&
+             !summed_[value.index()];
+    };
+    const auto inputs = graph_.inputs(schedule_.task(maker).task);
+    if (!may_share(from) || !may_share(to) || std::count(inputs.begin(), inputs.end(), from) > 1) return false;
+    const MemoryId memory = memory_of(maker.index());
+    Item& item = items_[item_of_.at({from, memory})];
+    Item& made = items_[item_of_.at({to, memory})];
+    if (item.bytes != made.bytes) return false;
+    const auto is_over = [&](StepTaskId toucher) { return toucher == maker || precedes(toucher, maker); };
+    if (!std::all_of(item.touchers.begin(), item.touchers.end(), is_over)) return false;
+    for (const StepTaskId toucher : item.touchers) {
+      if (toucher != maker) shared_edges_.emplace_back(toucher, maker);
+    }
+    std::erase(item.touchers, maker);  // is the first of the others
+    item.touchers.insert(item.touchers.end(), made.touchers.begin(), made.touchers.end());
+    made.touchers.clear();
+    made.place = item.place;
+    return true;
+  }
+
+  [[nodiscard]] const Item& placed(std::size_t i) const {
+    while (items_[i].place != i) i = items_[i].place;
+    return items_[i];
   }
 
   void group_items() {
@@ -194,7 +248,7 @@ class Layout {
       const Datum& root = graph_.datum(items_[i].root);
       if (graph_.is_persistent(items_[i].root)) {
         persistent_.push_back(i);
-      } else {
+      } else if (!items_[i].touchers.empty()) {
         frames_[{items_[i].memory, summed_[root.value.index()], root.micro_batch}].items.push_back(i);
       }
     }
@@ -212,16 +266,19 @@ class Layout {
     return std::exchange(arena_bytes[memory.index()], arena_bytes[memory.index()] + MemoryPlan::align(bytes));
   }
 
-  // Whether `next` may lie where `last` lay, at the price of dependencies that cost no parallelism: all that touches
-  // `last` is predicted to end before `next` is made, on the same lane or as a direct predecessor.
+  // Whether a dependency of `maker` on it costs no parallelism: it is predicted to end before that, on the same lane or
+  // as a direct predecessor.
+  bool precedes(StepTaskId toucher, StepTaskId maker) const {
+    if (rank_[toucher.index()] >= rank_[maker.index()]) return false;
+    const auto& successors = schedule_.successors(toucher);
+    return schedule_.task(toucher).lane == schedule_.task(maker).lane ||
+           std::find(successors.begin(), successors.end(), maker) != successors.end();
+  }
+
+  // Whether `next` may lie where `last` lay.
   bool precedes(const Item& last, const Item& next) const {
-    const StepTaskId maker = next.touchers.front();
-    return std::all_of(last.touchers.begin(), last.touchers.end(), [&](StepTaskId toucher) {
-      if (rank_[toucher.index()] >= rank_[maker.index()]) return false;
-      const auto& successors = schedule_.successors(toucher);
-      return schedule_.task(toucher).lane == schedule_.task(maker).lane ||
-             std::find(successors.begin(), successors.end(), maker) != successors.end();
-    });
+    return std::all_of(last.touchers.begin(), last.touchers.end(),
+                       [&](StepTaskId toucher) { return precedes(toucher, next.touchers.front()); });
   }
 
   // Offsets inside a frame: largest first, each at the lowest place that is free of what may live at the same time.
@@ -391,8 +448,9 @@ class Layout {
   const StepTrace& predicted_;
   const MemorySizes& sizes_;
   const bool stealing_;
-  std::vector<std::size_t> rank_;  // by StepTaskId
-  std::vector<bool> summed_;       // by ValueId: read by an update
+  std::vector<std::size_t> rank_;   // by StepTaskId
+  std::vector<bool> summed_;        // by ValueId: read by an update
+  std::vector<Edge> shared_edges_;  // of what is made in place
   std::vector<Item> items_;
   std::map<std::pair<DatumId, MemoryId>, std::size_t> item_of_;
   std::vector<std::size_t> persistent_;

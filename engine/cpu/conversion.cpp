@@ -34,7 +34,7 @@ std::size_t Conversion::scratch_bytes() const {
 
 void Conversion::run(const void* from, void* to, void* scratch) {
   if (steps_.empty()) {
-    std::memcpy(to, from, bytes_);
+    if (to != from) std::memcpy(to, from, bytes_);
     return;
   }
   void* source = const_cast<void*>(from);  // oneDNN's memories are not const; a reorder only reads its source

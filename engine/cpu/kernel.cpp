@@ -38,15 +38,16 @@ void NodeBuilder::write(std::size_t i, const Layout& layout) {
 }
 
 CompiledNode NodeBuilder::finish(std::unique_ptr<Kernel> kernel) {
-  return {std::move(kernel), std::move(inputs_), std::move(outputs_), copies_bytes_};
+  return {std::move(kernel), std::move(inputs_), std::move(outputs_), copies_bytes_, std::move(in_place_)};
 }
 
 CompiledNode::CompiledNode(std::unique_ptr<Kernel> kernel, std::vector<Operand> inputs, std::vector<Operand> outputs,
-                           std::size_t copies_bytes)
+                           std::size_t copies_bytes, std::vector<InPlace> in_place)
     : kernel_(std::move(kernel)),
       inputs_(std::move(inputs)),
       outputs_(std::move(outputs)),
       copies_bytes_(copies_bytes),
+      in_place_(std::move(in_place)),
       scratch_bytes_(kernel_->scratch_bytes()),
       input_data_(inputs_.size()),
       output_data_(outputs_.size()) {

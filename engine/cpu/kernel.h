@@ -49,8 +49,9 @@ class CompiledNode {
   };
 
   CompiledNode(std::unique_ptr<Kernel> kernel, std::vector<Operand> inputs, std::vector<Operand> outputs,
-               std::size_t copies_bytes);
+               std::size_t copies_bytes, std::vector<InPlace> in_place);
   [[nodiscard]] std::size_t scratch_bytes() const { return scratch_bytes_; }
+  [[nodiscard]] std::span<const InPlace> in_place() const { return in_place_; }
   void run(const KernelCall& call, const StepContext& context);
 
  private:
@@ -58,6 +59,7 @@ class CompiledNode {
   std::vector<Operand> inputs_;
   std::vector<Operand> outputs_;
   std::size_t copies_bytes_;
+  std::vector<InPlace> in_place_;
   std::size_t scratch_bytes_;
   std::vector<void*> input_data_;
   std::vector<void*> output_data_;
@@ -86,6 +88,9 @@ class NodeBuilder {
   void read(std::size_t i, const Layout& layout);
   // The kernel gives output i in `layout`, which becomes the value's unless it mirrors a parameter.
   void write(std::size_t i, const Layout& layout);
+  // The kernel may find input and output in one place: where it writes an element, it has no need any more of what was
+  // there. Ways that are better come first.
+  void may_overwrite(std::size_t input, std::size_t output) { in_place_.push_back({input, output}); }
   void read_plain(std::size_t i) { read(i, Layout(input_type(i))); }
   void write_plain(std::size_t i) { write(i, Layout(output_type(i))); }
   // As the kernel gives output i. REQUIRES: it was written.
@@ -105,6 +110,7 @@ class NodeBuilder {
   std::vector<CompiledNode::Operand> outputs_;
   Layouts written_;  // by output
   std::size_t copies_bytes_ = 0;
+  std::vector<InPlace> in_place_;
 };
 
 // The layout of `value`: that of the parameter that it mirrors, or what it has been given before, or `preferred`.

@@ -56,6 +56,10 @@ class CpuProgram final : public Program {
   }
   [[nodiscard]] std::size_t scratch_bytes() const override { return scratch_bytes_; }
 
+  [[nodiscard]] std::span<const InPlace> in_place(NodeId node) const override {
+    return nodes_.at(node.index()).in_place();
+  }
+
   void set_step(const StepContext& context) override { context_ = context; }
 
   void launch(const KernelCall& call, Completion& completion) override {

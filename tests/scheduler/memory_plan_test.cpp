@@ -8,6 +8,7 @@
 
 #include "graph/small_graphs.h"
 #include "scheduler/plans.h"
+#include "scheduler/tiny_step.h"
 #include "skua/scheduler/simulator.h"
 
 namespace skua::test {
@@ -50,6 +51,24 @@ class Closure {
  private:
   std::vector<std::vector<bool>> reach_;
 };
+
+// Every output of an input's size may take its place.
+MemorySizes sizes_in_place(const Schedule& schedule) {
+  MemorySizes sizes = plain_sizes(schedule);
+  const Graph& graph = schedule.graph().graph();
+  sizes.in_place = [&graph, ways = std::vector<InPlace>()](NodeId id) mutable {
+    ways.clear();
+    const Node& node = graph.node(id);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      for (std::size_t o = 0; o < node.outputs.size(); ++o) {
+        if (graph.value(node.inputs[i]).type.bytes() == graph.value(node.outputs[o]).type.bytes())
+          ways.push_back({i, o});
+      }
+    }
+    return std::span<const InPlace>(ways);
+  };
+  return sizes;
+}
 
 struct Piece {
   MemoryId memory;
@@ -98,10 +117,21 @@ bool kept_after_the_step(const TaskGraph& graph, DatumId id) {
 void expect_safe(const Schedule& schedule, const MemoryPlan& plan) {
   const Closure closure(schedule);
   const auto pieces = pieces_of(schedule, plan);
-  const auto all_before = [&](const Piece& a, const Piece& b) {
-    for (StepTaskId x : a.users) {
-      for (StepTaskId y : b.users) {
-        if (!closure.before(x, y)) return false;
+  const TaskGraph& graph = schedule.graph();
+  const auto makes_in_place = [&](StepTaskId id, DatumId from, DatumId to) {
+    if (schedule.task(id).is_copy()) return false;
+    const TaskId task = schedule.task(id).task;
+    const auto inputs = graph.inputs(task);
+    return graph.task(task).kind == TaskKind::kCompute && graph.datum(to).producer == task &&
+           std::count(inputs.begin(), inputs.end(), from) == 1;
+  };
+  using Pieces = decltype(pieces)::value_type;
+  const auto all_before = [&](const Pieces& a, const Pieces& b) {
+    const bool same_place = a.second.begin == b.second.begin && a.second.end == b.second.end;
+    for (StepTaskId x : a.second.users) {
+      for (StepTaskId y : b.second.users) {
+        const bool in_place = same_place && x == y && makes_in_place(x, a.first.first, b.first.first);
+        if (!in_place && !closure.before(x, y)) return false;
       }
     }
     return true;
@@ -111,9 +141,8 @@ void expect_safe(const Schedule& schedule, const MemoryPlan& plan) {
       const Piece& p = a->second;
       const Piece& q = b->second;
       if (p.memory != q.memory || p.begin >= q.end || q.begin >= p.end) continue;
-      const TaskGraph& graph = schedule.graph();
       ASSERT_FALSE(kept_after_the_step(graph, a->first.first) || kept_after_the_step(graph, b->first.first));
-      ASSERT_TRUE(all_before(p, q) || all_before(q, p))
+      ASSERT_TRUE(all_before(*a, *b) || all_before(*b, *a))
           << graph.graph().value(graph.datum(a->first.first).value).name << " and "
           << graph.graph().value(graph.datum(b->first.first).value).name;
     }
@@ -128,13 +157,14 @@ struct Planned {
   CostTable costs;
   MemoryPlan memory;
 
-  Planned(int micro_batches, Cluster machine, std::uint64_t seed, bool slack)
+  Planned(int micro_batches, Cluster machine, std::uint64_t seed, bool slack, bool in_place = false)
       : graph(training_graph(adam()), micro_batches),
         cluster(std::move(machine)),
         plan(make(seed)),
         schedule(graph, cluster, plan),
         costs(graph, cluster, CostModel()),
-        memory(schedule, simulate(schedule, costs), plain_sizes(schedule), slack) {}
+        memory(schedule, simulate(schedule, costs), in_place ? sizes_in_place(schedule) : plain_sizes(schedule),
+               slack) {}
 
  private:
   Plan make(std::uint64_t seed) const {
@@ -150,8 +180,10 @@ TEST(MemoryPlan, SharedBytesAreOrdered) {
       for (int devices = 1; devices <= 3; ++devices) {
         for (const int micro_batches : {1, 2, 5, 8}) {
           SCOPED_TRACE(seed);
-          const Planned planned(micro_batches, cluster_of(devices, private_memory), seed++, slack);
-          expect_safe(planned.schedule, planned.memory);
+          for (const bool in_place : {false, true}) {
+            const Planned planned(micro_batches, cluster_of(devices, private_memory), seed++, slack, in_place);
+            expect_safe(planned.schedule, planned.memory);
+          }
         }
       }
     }
@@ -191,6 +223,27 @@ TEST(MemoryPlan, StorageIsUsedAgain) {
   EXPECT_LT(bytes[0], bytes[1]);
   EXPECT_EQ(places[0], 1U);
   EXPECT_EQ(places[1], 2U);  // one more per device
+}
+
+// x -> relu -> sigmoid -> tanh, and a sum of the last two: sigmoid and tanh may not share a place, relu and sigmoid
+// may, and the sum takes one of the two that it reads. x comes from the caller, and what is marked is kept.
+TEST(MemoryPlan, OutputsTakeThePlaceOfInputsThatNothingElseReads) {
+  Graph step = chain_graph();
+  const auto output_of = [&](const char* name) { return step.node(step.find_node(name)).outputs[0]; };
+  const ValueId sum = step.add_node({"add", {}}, {output_of("sigmoid"), output_of("tanh")}, "sum").at(0);
+  step.mark_output(step.add_node({"relu", {}}, {sum}, "last").at(0));
+  const TaskGraph graph(step, 1);
+  const Cluster cluster = cluster_of(1, false);
+  Schedule schedule(graph, cluster, one_device_plan(graph, cluster));
+  const StepTrace predicted = simulate(schedule, CostTable(graph, cluster, CostModel()));
+  const MemoryPlan memory(schedule, predicted, sizes_in_place(schedule), false);
+  const auto place = [&](const char* name) { return memory.offset(graph.datum_of(output_of(name), 0), kHostMemory); };
+  EXPECT_EQ(place("relu"), place("sigmoid"));
+  EXPECT_NE(place("sigmoid"), place("tanh"));
+  EXPECT_EQ(place("sum"), place("sigmoid"));
+  EXPECT_NE(place("last"), place("sum"));
+  EXPECT_EQ(memory.arena_bytes(kHostMemory), 3 * MemoryPlan::align(4000));
+  expect_safe(schedule, memory);
 }
 
 TEST(MemoryPlan, SlackIsGivenUpWhereItDoesNotFit) {

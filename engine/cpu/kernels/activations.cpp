@@ -48,6 +48,7 @@ template <template <class> class ElementKernel, class Function>
 KernelPointer make(NodeBuilder& builder, const Layout& layout, Function function = {}) {
   for (std::size_t i = 0; i < builder.input_count(); ++i) builder.read(i, layout);
   builder.write(0, layout);
+  for (std::size_t i = builder.input_count(); i-- > 0;) builder.may_overwrite(i, 0);  // of gradients the newest
   return std::make_unique<ElementKernel<Function>>(function, layout.stored_elements());
 }
 
@@ -99,6 +100,7 @@ class SoftmaxBackward final : public Kernel {
 template <class RowKernel>
 KernelPointer make_by_rows(NodeBuilder& builder) {
   read_all_plain(builder);
+  builder.may_overwrite(builder.input_count() - 1, 0);
   const Shape& shape = builder.input_type(0).shape;
   const std::int64_t columns = shape[shape.rank() - 1];
   return std::make_unique<RowKernel>(shape.elements() / columns, columns);
@@ -258,6 +260,7 @@ KernelPointer make_bias_add(NodeBuilder& builder) {
   builder.read(0, layout);
   builder.read_plain(1);
   builder.write(0, layout);
+  builder.may_overwrite(0, 0);
   const auto activation = activation_of(builder.op());
   if (!activation) return make_bias_add_of(inner, elementwise::Same(), type.shape);
   return elementwise::visit_activation(

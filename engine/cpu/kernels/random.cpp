@@ -102,6 +102,7 @@ class RandomNormal final : public Kernel {
 
 KernelPointer make_dropout(NodeBuilder& builder) {
   read_all_plain(builder);
+  builder.may_overwrite(0, 0);
   return std::make_unique<Dropout>(builder.input_type(0).shape, builder.op().attributes.real("rate"),
                                    builder.op().attributes.integer("stream"));
 }

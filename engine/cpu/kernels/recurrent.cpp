@@ -235,10 +235,14 @@ KernelPointer make(NodeBuilder& builder, const Shape& y) {
 
 template <class Cell>
 KernelPointer make_forward(NodeBuilder& builder) {
+  if (Cell::kKept == Cell::kGates) builder.may_overwrite(0, Cell::kHasCells ? 3 : 2);  // activations for gates
+  if (Cell::kKept == 0) builder.may_overwrite(0, 0);
   return make<Recurrence, Cell>(builder, builder.output_type(0).shape);
 }
 template <class Cell>
 KernelPointer make_backward(NodeBuilder& builder) {
+  if (Cell::kKept == Cell::kGates) builder.may_overwrite(Cell::kHasCells ? 4 : 3, 0);
+  if (Cell::kKept == 0) builder.may_overwrite(3, 0);  // dgates for dy
   return make<RecurrenceBackward, Cell>(builder, builder.input_type(Cell::kHasCells ? 3 : 2).shape);
 }
 

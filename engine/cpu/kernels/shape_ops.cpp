@@ -37,6 +37,7 @@ KernelPointer make_reshape(NodeBuilder& builder) {
   const Layout from = builder.input_layout(0);
   builder.read(0, from);
   builder.write_plain(0);
+  if (from.is_plain()) builder.may_overwrite(0, 0);
   return std::make_unique<Reshape>(from, Layout(builder.output_type(0)));
 }
 

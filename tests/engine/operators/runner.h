@@ -1,4 +1,5 @@
-// Drives a program node by node, as an executor would: every value in a buffer of its own that starts as garbage.
+// Drives a program node by node, as an executor would: every value in a buffer of its own that starts as garbage. What a
+// node may make in the place of an input is made so once more, and must have the same bits.
 #pragma once
 
 #include <condition_variable>
@@ -76,10 +77,25 @@ class Runner {
     std::vector<void*> outputs;
     for (const ValueId input : node.inputs) inputs.push_back(data(input));
     for (const ValueId output : node.outputs) outputs.push_back(data(output));
-    submit([&](Completion& submitted) {
-      if (stream_) program_->begin_step(*stream_);
-      program_->launch({id, inputs, outputs, scratch_.get(), micro_batch, stream_.get()}, submitted);
-    });
+    const auto launch = [&] {
+      submit([&](Completion& submitted) {
+        if (stream_) program_->begin_step(*stream_);
+        program_->launch({id, inputs, outputs, scratch_.get(), micro_batch, stream_.get()}, submitted);
+      });
+    };
+    launch();
+    for (const auto& [input, output] : program_->in_place(id)) {
+      if (bytes(node.inputs[input]) != bytes(node.outputs[output])) continue;
+      const std::string expected = stored(node.outputs[output]);
+      std::swap(inputs[input], outputs[output]);
+      copy_bytes(device_, inputs[input], outputs[output], expected.size());
+      outputs[output] = inputs[input];
+      launch();
+      if (stored(node.outputs[output]) != expected) {
+        throw std::logic_error(node.op.type + " gives other bits in the place of its input " + std::to_string(input));
+      }
+      inputs[input] = data(node.inputs[input]);
+    }
   }
 
   void run(const StepContext& context = {}, int micro_batch = 0) {

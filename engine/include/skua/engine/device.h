@@ -15,6 +15,7 @@
 #include "skua/graph/graph.h"
 #include "skua/graph/tensor.h"
 #include "skua/scheduler/cluster.h"
+#include "skua/scheduler/in_place.h"
 #include "skua/scheduler/part.h"
 
 namespace skua {
@@ -97,6 +98,8 @@ class Program {
   // Bytes of one instance of a value in this device's layout; the same on all devices of a kind.
   [[nodiscard]] virtual std::size_t value_bytes(ValueId value) const = 0;
   [[nodiscard]] virtual std::size_t scratch_bytes() const = 0;  // enough for any node
+  // What a node may make in the place of what, the best first; the same on all devices of a kind.
+  [[nodiscard]] virtual std::span<const InPlace> in_place(NodeId /*node*/) const { return {}; }
 
   // What launches from now on compute by; none is under way.
   virtual void set_step(const StepContext& context) = 0;

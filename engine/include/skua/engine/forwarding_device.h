@@ -14,6 +14,7 @@ class ForwardingProgram : public Program {
   explicit ForwardingProgram(std::unique_ptr<Program> program) : program_(std::move(program)) {}
   [[nodiscard]] std::size_t value_bytes(ValueId value) const override { return program_->value_bytes(value); }
   [[nodiscard]] std::size_t scratch_bytes() const override { return program_->scratch_bytes(); }
+  [[nodiscard]] std::span<const InPlace> in_place(NodeId node) const override { return program_->in_place(node); }
   void set_step(const StepContext& context) override { program_->set_step(context); }
   void begin_step(Stream& stream) override { program_->begin_step(stream); }
   void launch(const KernelCall& call, Completion& completion) override { program_->launch(call, completion); }

@@ -1,12 +1,14 @@
 // Where every datum of a step lives: one arena per memory with offsets computed before the first step. Storage is used
-// again within a micro-batch and between micro-batches; the plan adds the dependencies that make that safe under any
-// order of execution and any stealing.
+// again within a micro-batch and between micro-batches, and an output takes the place of an input that nothing else
+// needs any more; the plan adds the dependencies that make that safe under any order of execution and any stealing.
 #pragma once
 
 #include <cstddef>
 #include <functional>
+#include <span>
 #include <vector>
 
+#include "skua/scheduler/in_place.h"
 #include "skua/scheduler/schedule.h"
 #include "skua/scheduler/trace.h"
 
@@ -16,6 +18,8 @@ struct MemorySizes {
   std::function<std::size_t(ValueId, MemoryId)> value_bytes;  // storage of one instance, in the devices' layout
   std::function<std::size_t(LaneId)> scratch_bytes;           // working space of a lane
   bool saves_updates = false;                                 // room for what updates change
+  // What a node may make in the place of what, the best first; null: nothing.
+  std::function<std::span<const InPlace>(NodeId)> in_place = nullptr;
 };
 // Plain layouts and no scratch: for planning without devices.
 [[nodiscard]] MemorySizes plain_sizes(const Schedule& schedule);
