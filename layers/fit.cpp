@@ -5,11 +5,13 @@
 #include <chrono>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "batch_reader.h"
 #include "checks.h"
 #include "model_impl.h"
 #include "shuffle.h"
+#include "skua/engine/estimates.h"
 
 namespace skua {
 namespace {
@@ -108,7 +110,7 @@ void Model::Impl::check_resumed(const FitOptions& options) const {
 int Model::Impl::micro_batches_for(const Model& self, std::int64_t batch_size) const {
   if (options_.micro_batches != 0) return options_.micro_batches;
   if (batch_size == state_.batch_size) return state_.micro_batches;
-  return choose_micro_batches(self, options_, batch_size, devices_.cluster, first_costs_);
+  return choose_micro_batches(self, options_, batch_size, devices_.cluster, first_costs_, &devices_);
 }
 
 void Model::Impl::begin_training(const Model& self, const Dataset& data, const FitOptions& options) {
@@ -237,7 +239,7 @@ void Model::Impl::end_epoch(Model& self, const FitOptions& options, const std::v
 }
 
 Plan plan_step(const Model& model, const CompileOptions& options, std::int64_t batch_size, const Cluster& cluster,
-               const CostModel& costs) {
+               CostModel costs, const DeviceSet* devices) {
   const PolicyOptions policy{options.plan_file, options.plan_seconds};
   if (options.policy == "replay") {
     (void)make_policy(options.policy, policy);  // says what is wrong where there is no plan file
@@ -251,13 +253,14 @@ Plan plan_step(const Model& model, const CompileOptions& options, std::int64_t b
     graphs.push_back(std::make_unique<TaskGraph>(model.training_graph(batch_size, count, options), count,
                                                  options.constraints, cluster.sharers()));
     pointers.push_back(graphs.back().get());
+    if (devices != nullptr) add_estimates(*graphs.back(), *devices, costs);
   }
   return plan_best_of(pointers, options.policy, cluster, costs, policy);
 }
 
 int choose_micro_batches(const Model& model, const CompileOptions& options, std::int64_t batch_size,
-                         const Cluster& cluster, const CostModel& costs) {
-  return plan_step(model, options, batch_size, cluster, costs).micro_batches;
+                         const Cluster& cluster, CostModel costs, const DeviceSet* devices) {
+  return plan_step(model, options, batch_size, cluster, std::move(costs), devices).micro_batches;
 }
 
 }  // namespace skua

@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "skua/engine/estimates.h"
 #include "skua/scheduler/median.h"
 #include "skua/scheduler/policy.h"
 #include "skua/scheduler/simulator.h"
@@ -21,6 +22,7 @@ Trainer::Trainer(ModelGraph model, int micro_batches, const CompileOptions& opti
       tasks_(model_.graph, micro_batches, options.constraints, devices.cluster.sharers()),
       adaptation_(costs),
       trace_steps_(static_cast<std::size_t>(trace_steps)) {
+  add_estimates(tasks_, devices_, costs_);
   plan_ = plan_with(options_.policy, tasks_, devices_.cluster, costs_, {options_.plan_file, options_.plan_seconds});
   make_session(true);
 }

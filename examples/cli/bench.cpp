@@ -63,8 +63,8 @@ std::vector<Side> measure(Options& options) {
   compile.plan_in_background = false;  // no planner beside the steps that are timed
   int micro_batches = micro_batches_of(options.micro_batches);
   if (micro_batches == 0) {
-    micro_batches =
-        choose_micro_batches(recipe.make(), compile, batch, make_cluster(fmt::format("cpu:{}", *largest)), CostModel());
+    const DeviceSet most = open_devices(fmt::format("cpu:{}", *largest));
+    micro_batches = choose_micro_batches(recipe.make(), compile, batch, most.cluster, CostModel(), &most);
   }
   compile.micro_batches = micro_batches;
   const DatasetPair data = recipe.data("").pair;

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "skua/engine/estimates.h"
+
 namespace skua::cli {
 
 Workload::Workload(const models::Recipe& recipe, DeviceSet devices, std::optional<std::int64_t> batch,
@@ -17,6 +19,7 @@ Workload::Workload(const models::Recipe& recipe, DeviceSet devices, std::optiona
   Model model = recipe.make();
   tasks_ = std::make_unique<TaskGraph>(model.training_graph(batch_, micro_batches, compile_), micro_batches,
                                        Constraints{}, devices_.cluster.sharers());
+  add_estimates(*tasks_, devices_, costs_);
   model.compile(compile_);
   weights_ = model.weights();
   read_batch(*recipe.data("").pair.train);

@@ -136,6 +136,8 @@ class Device {
   [[nodiscard]] virtual const DeviceSpec& spec() const = 0;
   [[nodiscard]] virtual double memory_bytes() const = 0;  // capacity of its memory
   [[nodiscard]] virtual bool supports(const Op& op) const = 0;
+  // Of the FLOPs that cost_of counts, the share that this device does: below 1 where it has an algorithm with fewer.
+  [[nodiscard]] virtual double flops_share(const Graph& /*graph*/, const Node& /*node*/) const { return 1; }
 
   // Throws std::bad_alloc. The pointer is aligned to 64 bytes; release takes it back.
   [[nodiscard]] virtual void* allocate(std::size_t bytes) = 0;

@@ -38,6 +38,9 @@ class ForwardingDevice : public Device {
   [[nodiscard]] const DeviceSpec& spec() const override { return device_->spec(); }
   [[nodiscard]] double memory_bytes() const override { return device_->memory_bytes(); }
   [[nodiscard]] bool supports(const Op& op) const override { return device_->supports(op); }
+  [[nodiscard]] double flops_share(const Graph& graph, const Node& node) const override {
+    return device_->flops_share(graph, node);
+  }
   [[nodiscard]] void* allocate(std::size_t bytes) override { return device_->allocate(bytes); }
   void release(void* data) noexcept override { device_->release(data); }
   [[nodiscard]] void* allocate_host(std::size_t bytes) override { return device_->allocate_host(bytes); }

@@ -15,6 +15,7 @@
 namespace skua {
 
 class Blueprint;
+struct DeviceSet;
 class Network;
 
 class Model {
@@ -120,11 +121,12 @@ class Sequential : public Functional {
 // Plans a training step, its micro-batch count included: the count, of the divisors of the batch up to four per device,
 // for which options.policy finds the shortest simulated step in options.plan_seconds for all counts together; the
 // smallest of equal ones. Does not depend on anything measured but what `costs` holds, nor on the clock or the machine.
-// For the policy "replay", the plan file.
+// For the policy "replay", the plan file. `devices`: those of the cluster, which know what their kernels do
+// (add_estimates); null: planned for a cluster without them.
 [[nodiscard]] Plan plan_step(const Model& model, const CompileOptions& options, std::int64_t batch_size,
-                             const Cluster& cluster, const CostModel& costs);
+                             const Cluster& cluster, CostModel costs, const DeviceSet* devices = nullptr);
 // The micro-batch count of that plan.
 [[nodiscard]] int choose_micro_batches(const Model& model, const CompileOptions& options, std::int64_t batch_size,
-                                       const Cluster& cluster, const CostModel& costs);
+                                       const Cluster& cluster, CostModel costs, const DeviceSet* devices = nullptr);
 
 }  // namespace skua
