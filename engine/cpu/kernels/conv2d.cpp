@@ -1,6 +1,6 @@
-#include "fourier_convolution.h"
 #include "kernels.h"
 #include "onednn_kernel.h"
+#include "transform_convolution.h"
 
 namespace skua::cpu {
 
@@ -23,14 +23,17 @@ KernelPointer make_direct_convolution(NodeBuilder& builder, const Window2d& wind
 
 KernelPointer make_conv2d(NodeBuilder& builder) {
   const Window2d window = window_of(builder.op(), builder.input_types());
-  return with_activation(builder, fourier_pays(window)
-                                      ? make_fourier_convolution(builder, window, ConvolutionPart::kForward)
-                                      : make_direct_convolution(builder, window));
+  const auto transform = transform_that_pays(window);
+  return with_activation(builder,
+                         transform ? make_transform_convolution(builder, window, ConvolutionPart::kForward, *transform)
+                                   : make_direct_convolution(builder, window));
 }
 
 KernelPointer make_conv2d_backward_data(NodeBuilder& builder) {
   const Window2d window = window_of(builder.op(), builder.input_types());
-  if (fourier_pays(window)) return make_fourier_convolution(builder, window, ConvolutionPart::kBackwardData);
+  if (const auto transform = transform_that_pays(window)) {
+    return make_transform_convolution(builder, window, ConvolutionPart::kBackwardData, *transform);
+  }
   if (scatter_pays(window)) return make_scattered_convolution(builder, window);
   return make_onednn_kernel<dnnl::convolution_backward_data>(
       builder, convolution_backward_data(window),
@@ -39,7 +42,9 @@ KernelPointer make_conv2d_backward_data(NodeBuilder& builder) {
 
 KernelPointer make_conv2d_backward_weight(NodeBuilder& builder) {
   const Window2d window = window_of(builder.op(), builder.input_types());
-  if (fourier_pays(window)) return make_fourier_convolution(builder, window, ConvolutionPart::kBackwardWeight);
+  if (const auto transform = transform_that_pays(window)) {
+    return make_transform_convolution(builder, window, ConvolutionPart::kBackwardWeight, *transform);
+  }
   const bool bias = builder.output_count() == 2;
   std::vector<int> arguments{DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS};
   if (bias) arguments.push_back(DNNL_ARG_DIFF_BIAS);

@@ -2,48 +2,18 @@
 // from any thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
-#include "skua/graph/window.h"
+#include "phase_axis.h"
 
 namespace skua::cpu {
 
 inline constexpr std::int64_t kMaxFourierLength = 32;  // of transforms, and of kernels
 
-// Of one axis. With stride s, pixels i = s * i' + a and taps k = s * k' + b with b = (a + padding) mod s meet only each
-// other: s phases, each a convolution of stride 1.
-struct FourierAxis {
-  std::int64_t image = 0;
-  std::int64_t kernel = 0;
-  std::int64_t out = 0;
-  std::int64_t stride = 1;
-  std::int64_t padding = 0;  // before the first pixel
-
-  // Of phase a: what the output o = i' - k' + shift(a) needs.
-  [[nodiscard]] std::int64_t shift(std::int64_t a) const { return (a + padding) / stride; }
-  [[nodiscard]] std::int64_t first_tap(std::int64_t a) const { return (a + padding) % stride; }
-  [[nodiscard]] std::int64_t pixels(std::int64_t a) const { return samples(image, a); }
-  [[nodiscard]] std::int64_t taps(std::int64_t a) const { return samples(kernel, first_tap(a)); }
-
-  // The shortest period in which o + k' - i' - shift is a multiple of it only where it is zero: what wraps around falls
-  // outside of what is wanted, of the outputs, of the gradient by the image and of that by the weight alike.
-  [[nodiscard]] std::int64_t length() const;
-  // Pairs (o, k) with a pixel inside the image.
-  [[nodiscard]] std::int64_t pairs() const;
-
- private:
-  [[nodiscard]] std::int64_t samples(std::int64_t extent, std::int64_t first) const {
-    return extent > first ? (extent - first + stride - 1) / stride : 0;
-  }
-};
-// Rows, then columns.
-[[nodiscard]] std::array<FourierAxis, 2> fourier_axes(const Window2d& window);
-
-// Whether transforms and products are expected to take less than 1 / 1.3 of the time of a direct convolution, forward
-// and backward alike, so that both read the weight in one layout.
-[[nodiscard]] bool fourier_pays(const Window2d& window);
+// The shortest period in which o + k' - i' - shift is a multiple of it only where it is zero: what wraps around falls
+// outside of what is wanted, of the outputs, of the gradient by the image and of that by the weight alike.
+[[nodiscard]] std::int64_t fourier_length(const PhaseAxis& axis);
 
 // Real coefficients of frequencies 0 to length / 2, in this order: the cosine's and, unless it is its own conjugate,
 // the sine's.
@@ -52,15 +22,20 @@ class FourierBasis {
   // Of samples at `first`, `first` + 1, ...
   FourierBasis(std::int64_t length, std::int64_t first, std::int64_t extent);
 
+  [[nodiscard]] std::int64_t length() const { return length_; }
   [[nodiscard]] std::int64_t extent() const { return extent_; }
   [[nodiscard]] const float* analysis() const { return analysis_.data(); }    // [length][extent]
   [[nodiscard]] const float* synthesis() const { return synthesis_.data(); }  // [extent][length], over length
 
  private:
+  std::int64_t length_;
   std::int64_t extent_;
   std::vector<float> analysis_;
   std::vector<float> synthesis_;
 };
+
+// The whole axis as one piece.
+[[nodiscard]] Pieces<FourierBasis> fourier_pieces(const PhaseAxis& axis);
 
 // Frequencies of two axes, with their place among the coefficients.
 struct Frequency {

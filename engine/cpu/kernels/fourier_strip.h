@@ -2,20 +2,12 @@
 // inlined into loops of parallel.h.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <span>
 
 #include "fourier_basis.h"
+#include "strip.h"
 
 namespace skua::cpu {
-
-// Vectors of lanes, `stride` floats from one to the next.
-template <class Float>
-struct Lanes {
-  Float* data;
-  std::int64_t stride;
-};
 
 // kRows rows of combine(), their sums in registers.
 template <int kLanes, int kRows>
@@ -67,22 +59,7 @@ void combine(std::int64_t rows, std::int64_t inner, Lanes<const float> matrix, L
   }
 }
 
-// Samples of a plane: that of row u, column v at data + u * row_stride + v * column_stride.
-template <class Float>
-struct Plane {
-  Float* data;
-  std::int64_t row_stride;
-  std::int64_t column_stride;
-};
-
-struct Bases {
-  const FourierBasis* rows;
-  const FourierBasis* columns;
-  std::int64_t row_length;
-  std::int64_t column_length;
-};
-
-inline constexpr float kZeroLanes[16] = {};
+using FourierBases = Bases<FourierBasis>;
 
 // A product of complex matrices, (a + ib) (c + id), by three real ones (Gauss): c (a + b), a (d - c), b (c + d). The
 // real part is the first less the third, the imaginary part the first and the second.
@@ -93,19 +70,10 @@ void put_factor(float re, float im, float* to, std::int64_t stride) {
   to[2 * stride] = kSecond ? re + im : im;
 }
 
-// What analyse() is going to read.
-inline void prefetch(const Plane<const float>& plane, const Bases& bases) {
-  for (std::int64_t u = 0; u < bases.rows->extent(); ++u) {
-    for (std::int64_t v = 0; v < bases.columns->extent(); ++v) {
-      __builtin_prefetch(plane.data + u * plane.row_stride + v * plane.column_stride);
-    }
-  }
-}
-
 // Transforms `plane`, puts the products' factors at to + product * stride. `sign`: -1 conjugates.
 template <int kLanes, bool kSecond>
-void analyse(const Plane<const float>& plane, const Bases& bases, const FrequencyChunk& chunk, float sign, float* to,
-             std::int64_t stride) {
+void analyse(const Plane<const float>& plane, const FourierBases& bases, const FrequencyChunk& chunk, float sign,
+             float* to, std::int64_t stride) {
   constexpr std::int64_t kMax = kMaxFourierLength * kMaxFourierLength * kLanes;
   alignas(64) float by_row[kMax];        // [row][column of the chunk]
   alignas(64) float coefficients[kMax];  // [column][row]
@@ -119,14 +87,14 @@ void analyse(const Plane<const float>& plane, const Bases& bases, const Frequenc
                     {by_row + u * chunk.columns * kLanes, kLanes});
   }
   for (std::int64_t q = 0; q < chunk.columns; ++q) {
-    combine<kLanes>(bases.row_length, rows, {bases.rows->analysis(), rows},
+    combine<kLanes>(bases.rows->length(), rows, {bases.rows->analysis(), rows},
                     {by_row + q * kLanes, chunk.columns * kLanes}, zero,
-                    {coefficients + q * bases.row_length * kLanes, kLanes});
+                    {coefficients + q * bases.rows->length() * kLanes, kLanes});
   }
   for (const Frequency& f : chunk.frequencies) {
-    const float* const cc = coefficients + (f.column * bases.row_length + f.row) * kLanes;
+    const float* const cc = coefficients + (f.column * bases.rows->length() + f.row) * kLanes;
     const float* const sc = cc + kLanes;  // the sine of the row
-    const float* const cs = cc + bases.row_length * kLanes;
+    const float* const cs = cc + bases.rows->length() * kLanes;
     const float* const ss = cs + kLanes;
     float* const out = to + f.product * stride;
     if (f.row_sine && f.column_sine) {
@@ -146,12 +114,6 @@ void analyse(const Plane<const float>& plane, const Bases& bases, const Frequenc
   }
 }
 
-// Of a strip without data.
-template <int kLanes>
-void clear(const FrequencyChunk& chunk, float* to, std::int64_t stride) {
-  for (std::int64_t p = 0; p < chunk.products; ++p) std::fill_n(to + p * stride, kLanes, 0.0F);
-}
-
 // From three products.
 inline float real_part(const float* products, std::int64_t stride) {
   return products[0] - products[2 * stride];
@@ -162,15 +124,15 @@ inline float imaginary_part(const float* products, std::int64_t stride) {
 
 // Adds to `start` what the chunk's frequencies give: twice the real part of each that stands for two.
 template <int kLanes>
-void synthesise(const float* from, std::int64_t stride, const Bases& bases, const FrequencyChunk& chunk,
+void synthesise(const float* from, std::int64_t stride, const FourierBases& bases, const FrequencyChunk& chunk,
                 const Plane<const float>& start, const Plane<float>& plane) {
   constexpr std::int64_t kMax = kMaxFourierLength * kMaxFourierLength * kLanes;
   alignas(64) float coefficients[kMax];  // [column][row]
   alignas(64) float by_row[kMax];        // [row][column of the chunk]
   for (const Frequency& f : chunk.frequencies) {
-    float* const cc = coefficients + (f.column * bases.row_length + f.row) * kLanes;
+    float* const cc = coefficients + (f.column * bases.rows->length() + f.row) * kLanes;
     float* const sc = cc + kLanes;
-    float* const cs = cc + bases.row_length * kLanes;
+    float* const cs = cc + bases.rows->length() * kLanes;
     float* const ss = cs + kLanes;
     const float* const in = from + f.product * stride;
     if (f.row_sine && f.column_sine) {
@@ -200,12 +162,12 @@ void synthesise(const float* from, std::int64_t stride, const Bases& bases, cons
   const std::int64_t rows = bases.rows->extent();
   const std::int64_t columns = bases.columns->extent();
   for (std::int64_t q = 0; q < chunk.columns; ++q) {
-    combine<kLanes>(rows, bases.row_length, {bases.rows->synthesis(), bases.row_length},
-                    {coefficients + q * bases.row_length * kLanes, kLanes}, {kZeroLanes, 0},
+    combine<kLanes>(rows, bases.rows->length(), {bases.rows->synthesis(), bases.rows->length()},
+                    {coefficients + q * bases.rows->length() * kLanes, kLanes}, {kZeroLanes, 0},
                     {by_row + q * kLanes, chunk.columns * kLanes});
   }
   for (std::int64_t u = 0; u < rows; ++u) {
-    combine<kLanes>(columns, chunk.columns, {bases.columns->synthesis() + chunk.first_column, bases.column_length},
+    combine<kLanes>(columns, chunk.columns, {bases.columns->synthesis() + chunk.first_column, bases.columns->length()},
                     {by_row + u * chunk.columns * kLanes, kLanes},
                     {start.data + u * start.row_stride, start.column_stride},
                     {plane.data + u * plane.row_stride, plane.column_stride});

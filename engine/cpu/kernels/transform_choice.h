@@ -1,0 +1,23 @@
+// Which convolutions work by transforms. Safe from any thread.
+#pragma once
+
+#include <optional>
+
+#include "phase_axis.h"
+
+namespace skua::cpu {
+
+enum class ConvolutionTransform {
+  kFourier,  // of the whole image, fourier_basis.h
+  kTiles,    // minimal filtering, tile_basis.h
+};
+
+// Dilations and groups are 1, padding is less than the kernel's extent (elsewhere exact zeros would come out as
+// rounding errors), and kernels and images are within the limits of the transform.
+[[nodiscard]] bool can_transform(const Window2d& window, ConvolutionTransform transform);
+
+// The transform that is expected to take less time than the other and clearly less than a direct convolution, if any:
+// forward and backward alike, so that both read the weight in one layout.
+[[nodiscard]] std::optional<ConvolutionTransform> transform_that_pays(const Window2d& window);
+
+}  // namespace skua::cpu
