@@ -8,8 +8,10 @@
 #include <new>
 #include <stdexcept>
 
+#include "kernels/transform_choice.h"
 #include "program.h"
 #include "skua/engine/host_memory.h"
+#include "skua/graph/op_registry.h"
 
 namespace skua {
 
@@ -40,6 +42,10 @@ class CpuDevice final : public Device {
   [[nodiscard]] const DeviceSpec& spec() const override { return spec_; }
   [[nodiscard]] double memory_bytes() const override { return host_memory_bytes(); }
   [[nodiscard]] bool supports(const Op& op) const override { return cpu::find_kernel(op.type) != nullptr; }
+  [[nodiscard]] double flops_share(const Graph& graph, const Node& node) const override {
+    if (!node.op.type.starts_with("conv2d")) return 1;
+    return 2 * cpu::multiply_adds_that_pay(window_of(node.op, graph.input_types(node))) / cost_of(graph, node).flops;
+  }
 
   // Large blocks start at a huge page, and the system is asked for huge pages.
   [[nodiscard]] void* allocate(std::size_t bytes) override {

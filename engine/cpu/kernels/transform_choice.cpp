@@ -78,6 +78,32 @@ double tile_cost(const Window2d& w, const PhaseAxes& axes) {
          kWeightCost * (1 + reads) * in * out;
 }
 
+// Multiply-adds with a pixel inside the image; of dilated kernels all.
+double direct_cost(const Window2d& w, const PhaseAxes& axes) {
+  const bool dilated = w.dilation_height != 1 || w.dilation_width != 1;
+  const std::int64_t pairs =
+      dilated ? w.out_height * w.kernel_height * w.out_width * w.kernel_width : axes[0].pairs() * axes[1].pairs();
+  return static_cast<double>(pairs) * static_cast<double>(w.batch * (w.in_channels / w.groups) * w.out_channels);
+}
+
+struct Choice {
+  std::optional<ConvolutionTransform> transform;
+  double multiply_adds;
+};
+
+Choice choose(const Window2d& w) {
+  constexpr double kFourierMargin = 1.3;
+  constexpr double kTileMargin = 1.25;
+  const PhaseAxes axes = phase_axes(w);
+  const double direct = direct_cost(w, axes);
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  const double fourier = can_transform(w, ConvolutionTransform::kFourier) ? fourier_cost(w, axes) : kNever;
+  const double tiles = can_transform(w, ConvolutionTransform::kTiles) ? tile_cost(w, axes) : kNever;
+  if (fourier <= tiles && direct > kFourierMargin * fourier) return {ConvolutionTransform::kFourier, fourier};
+  if (direct > kTileMargin * tiles) return {ConvolutionTransform::kTiles, tiles};
+  return {std::nullopt, direct};
+}
+
 }  // namespace
 
 bool can_transform(const Window2d& w, ConvolutionTransform transform) {
@@ -93,18 +119,12 @@ bool can_transform(const Window2d& w, ConvolutionTransform transform) {
   return fits(axes[0]) && fits(axes[1]);
 }
 
-std::optional<ConvolutionTransform> transform_that_pays(const Window2d& w) {
-  constexpr double kFourierMargin = 1.3;
-  constexpr double kTileMargin = 1.25;
-  const PhaseAxes axes = phase_axes(w);
-  const double direct = static_cast<double>(axes[0].pairs() * axes[1].pairs()) *
-                        static_cast<double>(w.batch * w.in_channels * w.out_channels);
-  constexpr double kNever = std::numeric_limits<double>::infinity();
-  const double fourier = can_transform(w, ConvolutionTransform::kFourier) ? fourier_cost(w, axes) : kNever;
-  const double tiles = can_transform(w, ConvolutionTransform::kTiles) ? tile_cost(w, axes) : kNever;
-  if (fourier <= tiles && direct > kFourierMargin * fourier) return ConvolutionTransform::kFourier;
-  if (direct > kTileMargin * tiles) return ConvolutionTransform::kTiles;
-  return std::nullopt;
+std::optional<ConvolutionTransform> transform_that_pays(const Window2d& window) {
+  return choose(window).transform;
+}
+
+double multiply_adds_that_pay(const Window2d& window) {
+  return choose(window).multiply_adds;
 }
 
 }  // namespace skua::cpu

@@ -19,5 +19,8 @@ enum class ConvolutionTransform {
 // The transform that is expected to take less time than the other and clearly less than a direct convolution, if any:
 // forward and backward alike, so that both read the weight in one layout.
 [[nodiscard]] std::optional<ConvolutionTransform> transform_that_pays(const Window2d& window);
+// Multiply-adds of a direct convolution, those in the padding left out, that are expected to take as long as the way
+// that is taken.
+[[nodiscard]] double multiply_adds_that_pay(const Window2d& window);
 
 }  // namespace skua::cpu

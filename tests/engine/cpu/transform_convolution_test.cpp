@@ -336,6 +336,35 @@ void expect_spoilt(const Array& got, const Array& clean, const Shape& shape, std
   }
 }
 
+// By device: forward, and both gradients.
+std::vector<double> shares_of(const ConvolutionCase& c) {
+  Graph graph;
+  const ValueId x = graph.add_input("x", {c.x});
+  const ValueId weight = graph.add_parameter("weight", c.weight);
+  const ValueId y = graph.add_node(c.op, {x, weight}, "y").at(0);
+  graph.add_node(c.backward_data(), {y, weight}, "dx");
+  graph.add_node(c.backward_weight(0), {x, y}, "dweight");
+  const std::unique_ptr<Device> device = make_cpu_device({});
+  std::vector<double> shares;
+  for (const Node& node : graph.nodes()) shares.push_back(device->flops_share(graph, node));
+  return shares;
+}
+
+TEST(TransformConvolution, DevicesSayWhatShareOfTheFlopsTheyDo) {
+  const auto all = [](double share) { return std::vector<double>(3, share); };
+  EXPECT_EQ(shares_of({conv2d({1, 1}, {0, 0, 0, 0}), {2, 3, 5, 5}, {4, 3, 1, 1}}), all(1));
+  EXPECT_EQ(shares_of({conv2d({1, 1}, {0, 0, 0, 0}, {1, 1}, 3), {2, 3, 5, 5}, {6, 1, 3, 3}}), all(1));
+  EXPECT_EQ(shares_of({conv2d({1, 1}, {2, 2, 2, 2}, {2, 2}), {2, 3, 5, 5}, {4, 3, 3, 3}}), all(1));
+  // 2 + 3 + 3 + 2 of 4 * 3 rows lie in the image, and as many columns.
+  for (const double share : shares_of({conv2d({1, 1}, {1, 1, 1, 1}), {2, 3, 4, 4}, {4, 3, 3, 3}})) {
+    EXPECT_DOUBLE_EQ(share, 100.0 / 144);
+  }
+  for (const double share : shares_of({conv2d({1, 1}, {0, 0, 0, 0}), {16, 32, 12, 12}, {64, 32, 3, 3}})) {
+    EXPECT_LT(share, 1 / 1.25);  // tiles
+    EXPECT_GT(share, 0.25);      // of which 36 products make 16 outputs of 9 taps
+  }
+}
+
 // Other than in a direct convolution, a NaN is in all of its sample; that is how a test sees which of them ran.
 TEST(FourierConvolution, ANaNStaysInItsSampleAndRunsGiveEqualBits) {
   const ConvolutionCase c{conv2d({1, 1}, {2, 2, 2, 2}), {16, 48, 7, 7}, {40, 48, 5, 5}};
