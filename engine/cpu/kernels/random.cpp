@@ -32,31 +32,6 @@ struct Samples {
   }
 };
 
-class Dropout final : public Kernel {
- public:
-  Dropout(const Shape& x, double rate, std::int64_t stream)
-      : samples_(x), stream_(stream), least_(dropout_threshold(rate)), scale_(static_cast<float>(1 / (1 - rate))) {}
-  void run(const KernelArguments& arguments) override {
-    const float* const x = arguments.in(0);
-    float* const y = arguments.out(0);
-    samples_.for_each_strip(
-        stream_, arguments,
-        [=, least = least_, scale = scale_](std::int64_t first, std::int64_t count, const StripBits& bits) {
-#pragma omp simd
-          for (std::int64_t i = 0; i < count; ++i) {
-            const float kept = x[first + i] * scale;
-            y[first + i] = bits[static_cast<std::size_t>(i)] >= least ? kept : 0.0F;
-          }
-        });
-  }
-
- private:
-  Samples samples_;
-  std::int64_t stream_;
-  std::uint32_t least_;
-  float scale_;
-};
-
 class RandomNormal final : public Kernel {
  public:
   RandomNormal(const Shape& y, std::int64_t stream) : samples_(y), stream_(stream) {}
@@ -77,12 +52,6 @@ class RandomNormal final : public Kernel {
 };
 
 }  // namespace
-
-KernelPointer make_dropout(NodeBuilder& builder) {
-  read_all_plain(builder);
-  return std::make_unique<Dropout>(builder.input_type(0).shape, builder.op().attributes.real("rate"),
-                                   builder.op().attributes.integer("stream"));
-}
 
 KernelPointer make_random_normal(NodeBuilder& builder) {
   read_all_plain(builder);
