@@ -116,8 +116,8 @@ class Dropping {
   // What a lane draws: of one channel, every (kStripBlocks / Inner)th block of four elements.
   template <std::int64_t Inner, class Word>
   struct Lanes {
-    Word block[kStripBlocks];           // the first
-    std::int64_t before[kStripBlocks];  // how many of its elements lie before the first pixel
+    Word block[kStripBlocks];            // the first
+    std::uint32_t before[kStripBlocks];  // how many of its elements lie before the first pixel
   };
 
   template <std::int64_t Inner, class Word>
@@ -127,7 +127,7 @@ class Dropping {
       const std::int64_t channel = block.unit % units_ * Inner + static_cast<std::int64_t>(lane) % Inner;
       const std::int64_t element = channel * pixels_ + block.first / Inner;
       lanes.block[lane] = static_cast<Word>(element / 4 + static_cast<std::int64_t>(lane) / Inner);
-      lanes.before[lane] = element % 4;
+      lanes.before[lane] = static_cast<std::uint32_t>(element % 4);
     }
     if (pixels_ % 4 == 0) return drop_fours(x, y, block, pixels, lanes);
     drop_any(x, y, block, pixels, lanes);
@@ -165,21 +165,27 @@ class Dropping {
   template <std::int64_t Inner, class Word>
   void drop_any(const float* x, float* y, const Block& block, std::int64_t pixels,
                 const Lanes<Inner, Word>& lanes) const {
-    // By pixel, after three that may lie before the first, and channel.
+    // By element of the lanes' blocks, and channel: a pixel's draws stand in four rows from its own.
     alignas(64) std::uint32_t draws[kBlock + 8 * Inner + kStrip];
-    std::int64_t place[kStripBlocks];
-    for (std::int64_t lane = 0; lane < static_cast<std::int64_t>(kStripBlocks); ++lane) {
-      place[lane] = (3 - lanes.before[lane] + lane / Inner * 4) * Inner + lane % Inner;
-    }
     for_each_draws(block, pixels + 3, lanes, [&](std::int64_t pixel, const StripWords<Word>& c) {
-      for (std::size_t k = 0; k < 4; ++k) {
-        std::uint32_t* const to = draws + (pixel + static_cast<std::int64_t>(k)) * Inner;
-        for (std::size_t lane = 0; lane < kStripBlocks; ++lane) {
-          to[place[lane]] = static_cast<std::uint32_t>(c[k][lane]);
+      std::uint32_t* to = draws + pixel * Inner;
+      for (std::size_t lane = 0; lane < kStripBlocks; lane += Inner) {
+        for (std::size_t k = 0; k < 4; ++k, to += Inner) {
+          for (std::size_t i = 0; i < Inner; ++i) to[i] = static_cast<std::uint32_t>(c[k][lane + i]);
         }
       }
     });
-    drop(x, draws + 3 * Inner, pixels * Inner, y);
+    for (std::int64_t pixel = 0; pixel < pixels; ++pixel) {
+      const std::uint32_t* const row = draws + pixel * Inner;
+      alignas(64) std::uint32_t own[Inner];
+      for (std::int64_t i = 0; i < Inner; ++i) {
+        const std::uint32_t before = lanes.before[i];
+        const std::uint32_t early = before == 0 ? row[i] : row[i + Inner];
+        const std::uint32_t late = before == 2 ? row[i + 2 * Inner] : row[i + 3 * Inner];
+        own[i] = before < 2 ? early : late;
+      }
+      drop(x + pixel * Inner, own, Inner, y + pixel * Inner);
+    }
   }
 
   std::int64_t stream_;
