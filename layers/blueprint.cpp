@@ -155,7 +155,9 @@ ModelGraph Network::with_loss(std::int64_t samples, bool training, double scale,
 }
 
 ModelGraph Network::evaluation_graph(std::int64_t samples, const CompileOptions& options) const {
-  return with_loss(samples, false, 1, options, nullptr);
+  ModelGraph model = with_loss(samples, false, 1, options, nullptr);
+  finish_passes(model, options);
+  return model;
 }
 
 ModelGraph Network::training_graph(std::int64_t batch_size, int micro_batches, const CompileOptions& options) const {
@@ -165,6 +167,7 @@ ModelGraph Network::training_graph(std::int64_t batch_size, int micro_batches, c
       with_loss(batch_size / micro_batches, true, 1 / static_cast<double>(batch_size), options, &averages);
   append_optimizer(model.graph, append_gradients(model.graph, model.loss), options.optimizer);
   append_averages(model.graph, averages, micro_batches);
+  finish_passes(model, options);
   return model;
 }
 

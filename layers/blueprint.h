@@ -119,6 +119,9 @@ class Network final : public Blueprint {
 // then is; of layers' outputs, those that are gone become invalid. A layer that constraints name keeps a node.
 void run_passes(ModelGraph& model, const CompileOptions& options, std::vector<RunningAverage>* averages = nullptr,
                 const std::vector<ValueId*>& others = {});
+// Runs those of the whole graph, to which nothing is appended afterwards. All nodes of layers that constraints name
+// stay.
+void finish_passes(ModelGraph& model, const CompileOptions& options);
 
 // Throws std::invalid_argument unless the batch is cut evenly.
 void check_batch(std::int64_t batch_size, int micro_batches);

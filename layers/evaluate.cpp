@@ -60,6 +60,7 @@ Tensor Model::Impl::predict(const Tensor& features, std::int64_t batch_size) {
   const auto graph = [&](std::int64_t samples) {
     ModelGraph model = blueprint_->prediction_graph(samples);
     run_passes(model, options_);
+    finish_passes(model, options_);
     return model;
   };
   const ModelGraph one = graph(1);

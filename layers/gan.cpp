@@ -55,6 +55,7 @@ class GanBlueprint final : public Blueprint {
     GraphUnderConstruction under;
     ModelGraph model = finished(build(under, samples, 1).model, under);
     run_passes(model, options);
+    finish_passes(model, options);
     return model;
   }
 
@@ -76,6 +77,7 @@ class GanBlueprint final : public Blueprint {
     append_optimizer(graph, discriminator_gradients, discriminator_optimizer);
     append_optimizer(graph, generator_gradients, options.optimizer);
     append_averages(graph, under.averages, micro_batches);
+    finish_passes(model, options);
     return model;
   }
 

@@ -40,30 +40,55 @@ Rewritten rewrite_under(const Graph& graph, std::vector<ValueId> kept, const Com
   return kept.size() == first ? result : rewrite(graph, kept, options.passes);
 }
 
-}  // namespace
+std::vector<ValueId*> named_values(ModelGraph& model) {
+  std::vector<ValueId*> named{&model.features, &model.labels, &model.prediction, &model.loss};
+  for (BuiltMetric& metric : model.metrics) named.push_back(&metric.sums);
+  return named;
+}
 
-void run_passes(ModelGraph& model, const CompileOptions& options, std::vector<RunningAverage>* averages,
-                const std::vector<ValueId*>& others) {
-  std::vector<ValueId*> followed{&model.features, &model.labels, &model.prediction, &model.loss};
-  for (BuiltMetric& metric : model.metrics) followed.push_back(&metric.sums);
-  if (averages != nullptr) {
-    for (RunningAverage& average : *averages) followed.push_back(&average.value);
+std::vector<ValueId> valid_of(const std::vector<ValueId*>& values) {
+  std::vector<ValueId> valid;
+  for (const ValueId* value : values) {
+    if (value->valid()) valid.push_back(*value);
   }
-  followed.insert(followed.end(), others.begin(), others.end());
-  std::vector<ValueId> kept;
-  for (const ValueId* value : followed) {
-    if (value->valid()) kept.push_back(*value);
-  }
-  if (averages != nullptr) {
-    for (RunningAverage& average : *averages) followed.push_back(&average.parameter);
-  }
+  return valid;
+}
+
+// Takes the rewritten graph; `followed`, and the model's parameters and layers, follow.
+void take(Rewritten rewritten, ModelGraph& model, std::vector<ValueId*> followed) {
   for (ParameterInit& parameter : model.parameters) followed.push_back(&parameter.parameter);
   for (LayerInfo& layer : model.layers) followed.push_back(&layer.output);
-  Rewritten rewritten = rewrite_under(model.graph, std::move(kept), options);
   for (ValueId* value : followed) {
     if (value->valid()) *value = rewritten.values.at(value->index());
   }
   model.graph = std::move(rewritten.graph);
+}
+
+}  // namespace
+
+void run_passes(ModelGraph& model, const CompileOptions& options, std::vector<RunningAverage>* averages,
+                const std::vector<ValueId*>& others) {
+  std::vector<ValueId*> followed = named_values(model);
+  if (averages != nullptr) {
+    for (RunningAverage& average : *averages) followed.push_back(&average.value);
+  }
+  followed.insert(followed.end(), others.begin(), others.end());
+  Rewritten rewritten = rewrite_under(model.graph, valid_of(followed), options);
+  if (averages != nullptr) {
+    for (RunningAverage& average : *averages) followed.push_back(&average.parameter);
+  }
+  take(std::move(rewritten), model, std::move(followed));
+}
+
+void finish_passes(ModelGraph& model, const CompileOptions& options) {
+  const std::vector<ValueId*> named = named_values(model);
+  std::vector<ValueId> kept = valid_of(named);
+  for (const std::string& layer : constrained_layers(options.constraints)) {
+    for (const Node& node : model.graph.nodes()) {
+      if (is_of(node, layer)) kept.insert(kept.end(), node.outputs.begin(), node.outputs.end());
+    }
+  }
+  take(rewrite_whole(model.graph, kept, options.passes), model, named);
 }
 
 }  // namespace skua

@@ -55,6 +55,10 @@ void run(std::int64_t first, std::int64_t end, Body body) {
   run_baseline(first, end, body);
 }
 #else
+inline bool has_avx512() {
+  return false;
+}
+
 template <class Body>
 void run(std::int64_t first, std::int64_t end, Body body) {
   run_baseline(first, end, body);

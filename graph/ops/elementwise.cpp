@@ -6,6 +6,7 @@
 #include "ops/activation.h"
 #include "ops/check.h"
 #include "ops/ops.h"
+#include "skua/graph/element_steps.h"
 
 namespace skua::ops {
 
@@ -92,6 +93,42 @@ std::vector<ValueId> add_gradient(GradientContext& context) {
   return {context.output_gradient(0), context.output_gradient(0)};
 }
 
+std::vector<ValueType> infer_element_wise(const Op& op, TypeSpan inputs) {
+  if (inputs.empty()) throw std::invalid_argument("expected 1 input or more, got none");
+  const Shape& shape = float_shape("input", inputs[0]);
+  for (const ValueType& input : inputs) expect_shape("every input", shape, float_shape("every input", input));
+  const std::vector<ElementStep> steps = element_steps(op);
+  if (steps.empty() || steps.size() > kMostElementSteps) {
+    throw std::invalid_argument(fmt::format("expected 1 to {} steps, got {}", kMostElementSteps, steps.size()));
+  }
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const auto& [step, from] = steps[i];
+    const OpDefinition& definition = op_definition(step.type);
+    if (!definition.traits.element_step) {
+      throw std::invalid_argument(fmt::format("expected element-wise operators as steps, got '{}'", step.type));
+    }
+    if (from.empty() || from.size() > 2) {
+      throw std::invalid_argument(fmt::format("expected step {} to read 1 or 2 values, got {}", i, from.size()));
+    }
+    for (const std::int64_t value : from) {
+      const auto known = static_cast<std::int64_t>(inputs.size() + i);
+      if (value >= 0 && value < known) continue;
+      throw std::invalid_argument(fmt::format("expected step {} to read values in [0,{}), got {}", i, known, value));
+    }
+    (void)definition.infer(step, std::vector<ValueType>(from.size(), inputs[0]));
+  }
+  return {{shape}};
+}
+
+double element_wise_flops(const Op& op, TypeSpan /*inputs*/, TypeSpan outputs) {
+  double flops = 0;
+  for (const ElementStep& step : element_steps(op)) {
+    const std::vector<ValueType> types(step.from.size(), outputs[0]);
+    flops += op_definition(step.op.type).flops(step.op, types, outputs);
+  }
+  return flops;
+}
+
 auto per_element(double operations) {
   return [operations](const Op&, TypeSpan, TypeSpan outputs) { return operations * elements(outputs[0]); };
 }
@@ -99,9 +136,10 @@ auto per_element(double operations) {
 }  // namespace
 
 std::vector<OpDefinition> elementwise_ops() {
-  constexpr OpTraits kPointwise{.pointwise = true};
-  constexpr OpTraits kActivation{.pointwise = true, .activation = true, .increasing = true};
-  constexpr OpTraits kSoftplus{.pointwise = true, .activation = true};  // its last bit may fall
+  constexpr OpTraits kPointwise{.pointwise = true, .element_step = true};
+  constexpr OpTraits kByChannel{.pointwise = true};
+  constexpr OpTraits kActivation{.pointwise = true, .activation = true, .increasing = true, .element_step = true};
+  constexpr OpTraits kSoftplus{.pointwise = true, .activation = true, .element_step = true};  // its last bit may fall
   return {{"relu", infer_unary, activation_gradient, per_element(1), {}, kActivation},
           {"sigmoid", infer_unary, activation_gradient, per_element(4), {}, kActivation},
           {"tanh", infer_unary, activation_gradient, per_element(1), {}, kActivation},
@@ -118,9 +156,10 @@ std::vector<OpDefinition> elementwise_ops() {
           {"softplus_backward", infer_binary, {}, per_element(3), {}, kPointwise},
           {"gelu_backward", infer_binary, {}, per_element(9), {}, kPointwise},
           {"softmax_backward", infer_binary, {}, per_element(4), {}},
-          with_activation({"bias_add", infer_bias_add, bias_add_gradient, per_element(1), {}, kPointwise}),
+          with_activation({"bias_add", infer_bias_add, bias_add_gradient, per_element(1), {}, kByChannel}),
           {"multiply", infer_binary, multiply_gradient, per_element(1), {}, kPointwise},
-          {"add", infer_binary, add_gradient, per_element(1), {}, kPointwise}};
+          {"add", infer_binary, add_gradient, per_element(1), {}, kPointwise},
+          {"element_wise", infer_element_wise, {}, element_wise_flops, {}, {.pointwise = true}}};
 }
 
 }  // namespace skua::ops

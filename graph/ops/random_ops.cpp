@@ -39,7 +39,7 @@ auto per_output(double operations) {
 }  // namespace
 
 std::vector<OpDefinition> random_ops() {
-  return {{"dropout", infer_dropout, dropout_gradient, per_output(2), {}},
+  return {{"dropout", infer_dropout, dropout_gradient, per_output(2), {}, {.element_step = true}},
           {"random_normal", infer_random_normal, {}, per_output(8), {}}};
 }
 

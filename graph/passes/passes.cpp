@@ -41,13 +41,22 @@ void Rewriting::add_leaves(std::size_t end) {
 }
 
 void Rewriting::add(const Node& old, Op op, const std::vector<ValueId>& inputs, const std::vector<ValueId>& outputs) {
-  add_leaves(old.outputs.empty() ? next_leaf_ : old.outputs[0].index());
+  if (!old.outputs.empty()) add_leaves(old.outputs[0].index());
   std::vector<ValueId> new_inputs;
-  for (const ValueId input : inputs) new_inputs.push_back(at(input));
+  for (const ValueId input : inputs) {
+    add_leaves(input.index() + 1);
+    new_inputs.push_back(at(input));
+  }
   std::vector<std::string> names;
   for (const ValueId output : outputs) names.push_back(from_.value(output).name);
   const auto made = graph().add_node(std::move(op), std::move(new_inputs), old.name, old.phase, names);
-  for (std::size_t i = 0; i < outputs.size(); ++i) place(outputs[i], made.at(i));
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    place(outputs[i], made.at(i));
+    const ValueId mirrored = from_.value(outputs[i]).mirrors;
+    if (!mirrored.valid()) continue;
+    add_leaves(mirrored.index() + 1);
+    graph().set_mirrors(made.at(i), at(mirrored));
+  }
 }
 
 Rewritten Rewriting::finish() {
@@ -67,6 +76,8 @@ const std::vector<Pass>& graph_passes() {
        passes::fuse_activations},
       {"dead_regions", "rows and columns of images that no pool or convolution reaches are not computed",
        passes::dead_regions},
+      {"element_wise", "element-wise operators in a row, forward or backward, become one, which keeps what is between",
+       passes::fuse_element_wise, Stage::kWhole},
   };
   return list;
 }
@@ -100,16 +111,15 @@ std::vector<std::string> passes_of(const std::string& text) {
   return names;
 }
 
-Rewritten rewrite(const Graph& graph, std::span<const ValueId> kept, const std::vector<std::string>& names) {
+namespace {
+
+Rewritten run_stage(Stage stage, const Graph& graph, std::span<const ValueId> kept,
+                    const std::vector<std::string>& names) {
   for (const std::string& name : names) expect_pass(name);
-  for (const Node& node : graph.nodes()) {
-    if (node.phase == Phase::kForward) continue;
-    throw std::invalid_argument(fmt::format("[passes] expected forward nodes alone, got {}", node.name));
-  }
   Rewritten result{graph, {}};
   for (std::size_t i = 0; i < graph.value_count(); ++i) result.values.emplace_back(static_cast<std::int64_t>(i));
   for (const Pass& pass : graph_passes()) {
-    if (std::find(names.begin(), names.end(), pass.name) == names.end()) continue;
+    if (pass.stage != stage || std::find(names.begin(), names.end(), pass.name) == names.end()) continue;
     std::vector<ValueId> kept_now;
     for (const ValueId value : kept) kept_now.push_back(result.values.at(value.index()));
     Rewritten next = pass.run(result.graph, kept_now);
@@ -117,6 +127,20 @@ Rewritten rewrite(const Graph& graph, std::span<const ValueId> kept, const std::
     result.graph = std::move(next.graph);
   }
   return result;
+}
+
+}  // namespace
+
+Rewritten rewrite(const Graph& graph, std::span<const ValueId> kept, const std::vector<std::string>& names) {
+  for (const Node& node : graph.nodes()) {
+    if (node.phase == Phase::kForward) continue;
+    throw std::invalid_argument(fmt::format("[passes] expected forward nodes alone, got {}", node.name));
+  }
+  return run_stage(Stage::kForward, graph, kept, names);
+}
+
+Rewritten rewrite_whole(const Graph& graph, std::span<const ValueId> kept, const std::vector<std::string>& names) {
+  return run_stage(Stage::kWhole, graph, kept, names);
 }
 
 }  // namespace skua

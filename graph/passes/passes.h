@@ -9,6 +9,7 @@ Rewritten fuse_embeddings(const Graph& graph, std::span<const ValueId> kept);
 Rewritten pool_first(const Graph& graph, std::span<const ValueId> kept);
 Rewritten fuse_activations(const Graph& graph, std::span<const ValueId> kept);
 Rewritten dead_regions(const Graph& graph, std::span<const ValueId> kept);
+Rewritten fuse_element_wise(const Graph& graph, std::span<const ValueId> kept);
 
 // The operator with the activation that it carries from now on.
 [[nodiscard]] Op carrying(Op op, const Op& activation);

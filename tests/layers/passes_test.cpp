@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <tuple>
 
 #include "files.h"
 #include "layers/small_models.h"
@@ -40,9 +42,21 @@ Gan small_gan() {
       .add(Conv2DTranspose(1, {4, 4}, {.activation = "tanh", .strides = {2, 2}, .padding = "same"}));
   Sequential discriminator({1, 8, 8});
   discriminator.add(Conv2D(4, {3, 3}, {.activation = "leaky_relu", .strides = {2, 2}}))
+      .add(Dropout(0.3))
       .add(Flatten())
       .add(Dense(1, {.activation = "sigmoid"}));
   return {generator, discriminator, {.discriminator_optimizer = SGD(0.05)}};
+}
+
+// Sums of branches, activations and dropouts in a row.
+Functional branches_model() {
+  Functional model({1, 8, 8});
+  const Symbol x = model.add(Conv2D(16, {3, 3}, {.padding = "same"}), model.input());
+  const Symbol y = model.add(Conv2D(16, {3, 3}, {.activation = "elu", .padding = "same"}), x);
+  Symbol z = model.add(Dropout(0.2), model.add(Activation("relu"), model.add(Add(), {x, model.add(Dropout(0.4), y)})));
+  z = model.add(Activation("gelu"), model.add(Conv2D(7, {2, 2}), z));
+  model.add(Dense(4), model.add(Flatten(), z));
+  return model;
 }
 
 // Words of a vocabulary of 9 in sentences of 6, some of them twice.
@@ -67,8 +81,10 @@ struct Trained {
 };
 
 Trained train(Model model, const Names& passes, const Optimizer& optimizer,
-              const std::shared_ptr<const Dataset>& data = corners(64)) {
-  model.compile({.optimizer = optimizer, .devices = "cpu:1", .micro_batches = 2, .seed = 5, .passes = passes});
+              const std::shared_ptr<const Dataset>& data = corners(64), const std::string& devices = "cpu:1",
+              const std::string& policy = "auto") {
+  model.compile(
+      {.optimizer = optimizer, .devices = devices, .policy = policy, .micro_batches = 2, .seed = 5, .passes = passes});
   Losses losses;
   model.fit(*data, {.batch_size = 16, .steps = 10, .callbacks = {&losses}, .verbose = false});
   return {losses.values, model.weights_sha256()};
@@ -106,8 +122,28 @@ TEST(ModelPasses, WordsTrainTheSame) {
   expect_near(train(words_model(), {"embeddings"}, SGD(0.05), data), expected);
 }
 
+TEST(ModelPasses, ElementWiseKeepsEveryBit) {
+  const std::pair<std::function<Model()>, std::shared_ptr<const Dataset>> cases[] = {{images_model, corners(64)},
+                                                                                     {small_gan, corners(64)},
+                                                                                     {branches_model, corners(64)},
+                                                                                     {words_model, sentences(64)}};
+  Names others = pass_names();
+  std::erase(others, "element_wise");
+  // Devices of two threads have bits of their own.
+  const std::tuple<const char*, const char*, const char*> devices[] = {
+      {"cpu:1", "cpu:1", "auto"}, {"cpu:1", "cpu:2", "round_robin"}, {"cpu:1x2", "cpu:1x2", "auto"}};
+  for (const auto& [make, data] : cases) {
+    for (const auto& [before, after, policy] : devices) {
+      const Trained expected = train(make(), others, Adam(0.01), data, before);
+      const Trained got = train(make(), pass_names(), Adam(0.01), data, after, policy);
+      EXPECT_EQ(got.losses, expected.losses);
+      EXPECT_EQ(got.sha256, expected.sha256) << after;
+    }
+  }
+}
+
 TEST(ModelPasses, EveryPassChangesOneOfTheModels) {
-  const Model models[] = {images_model(), words_model()};
+  const Model models[] = {images_model(), words_model(), branches_model()};
   for (const std::string& name : pass_names()) {
     EXPECT_TRUE(std::any_of(std::begin(models), std::end(models), [&](const Model& model) {
       const auto graph = [&](const Names& passes) {
@@ -160,6 +196,18 @@ TEST(ModelPasses, ALayerThatConstraintsNameKeepsANode) {
   EXPECT_FALSE(graph.find_node("conv1.relu").valid());
   options.constraints = {};
   EXPECT_FALSE(model.training_graph(16, 2, options).find_node("leaky_relu1").valid());
+}
+
+TEST(ModelPasses, ALayerThatConstraintsNameKeepsAllNodesThroughTheLastPass) {
+  const Functional model = branches_model();
+  CompileOptions options{.devices = "cpu:2", .micro_batches = 2};
+  EXPECT_FALSE(model.training_graph(16, 2, options).find_node("dropout1").valid());
+  options.constraints.pins = {{"dropout1", {"cpu:1"}}};
+  const Graph graph = model.training_graph(16, 2, options);
+  for (const char* node : {"dropout1", "dropout1.backward"}) {
+    ASSERT_TRUE(graph.find_node(node).valid()) << node;
+    EXPECT_EQ(graph.node(graph.find_node(node)).op.type, "dropout");
+  }
 }
 
 TEST(ModelPasses, UnknownNamesAreRefused) {

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "reference/operators.h"
+#include "skua/graph/element_steps.h"
 #include "skua/graph/random.h"
 
 namespace skua::reference {
@@ -34,6 +35,21 @@ void activate(const Call& call) {
   }
 }
 
+// Its steps, one after another.
+void element_wise(const Call& call) {
+  std::vector<Array> values;
+  for (Array* const input : call.inputs) values.push_back(*input);
+  const ValueType& type = call.output_types[0];
+  for (const ElementStep& step : element_steps(call.op)) {
+    std::vector<Array*> operands;
+    for (const std::int64_t from : step.from) operands.push_back(&values.at(static_cast<std::size_t>(from)));
+    std::vector<Array*> result{&call.out(0)};
+    const std::vector<ValueType> types(operands.size(), type);
+    kernel_of(step.op.type)({step.op, call.step, operands, result, types, {type}});
+    values.push_back(call.out(0));
+  }
+}
+
 Array& held(const Graph& graph, std::map<ValueId, Array>& values, ValueId id) {
   const auto found = values.find(id);
   const Value& value = graph.value(id);
@@ -53,7 +69,7 @@ void run_node(const Graph& graph, const Node& node, std::span<Array* const> inpu
     outputs[i]->assign(static_cast<std::size_t>(call.out_shape(i).elements()), 0.0);
   }
   try {
-    kernel_of(node.op.type)(call);
+    node.op.type == "element_wise" ? element_wise(call) : kernel_of(node.op.type)(call);
     activate(call);
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(fmt::format("[{} {}] {}", node.op.type, node.name, error.what()));

@@ -75,8 +75,11 @@ KernelPointer make_layer_norm(NodeBuilder& builder);
 KernelPointer make_layer_norm_backward(NodeBuilder& builder);
 
 // random.cpp
-KernelPointer make_dropout(NodeBuilder& builder);
 KernelPointer make_random_normal(NodeBuilder& builder);
+
+// element_wise.cpp
+KernelPointer make_element_wise(NodeBuilder& builder);
+KernelPointer make_dropout(NodeBuilder& builder);
 
 // average_pool2d.cpp
 KernelPointer make_average_pool2d(NodeBuilder& builder);

@@ -1,11 +1,10 @@
 // Draws by the counter-based generator, in plain order of the elements (docs/operators.md).
 #include <algorithm>
-#include <array>
 
 #include "../parallel.h"
+#include "draws.h"
 #include "kernels.h"
 #include "skua/engine/elementwise.h"
-#include "skua/graph/random.h"
 
 namespace skua::cpu {
 
@@ -13,10 +12,6 @@ namespace {
 
 // (N, elements of a sample)
 struct Samples {
-  static constexpr std::size_t kBlocks = 16;                              // whose draws are made together
-  static constexpr auto kStrip = static_cast<std::int64_t>(4 * kBlocks);  // their elements
-  using Bits = std::array<std::uint32_t, 4 * kBlocks>;
-
   std::int64_t count;
   std::int64_t elements;
 
@@ -28,55 +23,13 @@ struct Samples {
     const DrawKey key{arguments.context.seed, arguments.context.step, stream};
     const std::int64_t first_sample = arguments.micro_batch * count;
     for_each_row(count, [=, this](std::int64_t n) {
-      alignas(64) Bits bits;
+      alignas(64) StripBits bits;
       for (std::int64_t first = 0; first < elements; first += kStrip) {
-        draw(draw_counter(key, first_sample + n, first / 4), draw_key(key), bits);
+        draw_strip(key, first_sample + n, first, bits);
         visit(n * elements + first, std::min(kStrip, elements - first), bits);
       }
     });
   }
-
- private:
-  // Those of the block that `counter` counts, and of the ones after it.
-  static void draw(const std::array<std::uint32_t, 4>& counter, const std::array<std::uint32_t, 2>& key, Bits& bits) {
-    alignas(64) std::array<std::array<std::uint32_t, kBlocks>, 4> c;
-    for (std::size_t i = 0; i < kBlocks; ++i) {
-      c[0][i] = counter[0] + static_cast<std::uint32_t>(i);
-      for (std::size_t k = 1; k < 4; ++k) c[k][i] = counter[k];
-    }
-    for (int round = 0; round < kPhiloxRounds; ++round) {
-#pragma omp simd
-      for (std::size_t i = 0; i < kBlocks; ++i) philox_round(round, key, c[0][i], c[1][i], c[2][i], c[3][i]);
-    }
-    for (std::size_t i = 0; i < kBlocks; ++i) {
-      for (std::size_t k = 0; k < 4; ++k) bits[4 * i + k] = c[k][i];
-    }
-  }
-};
-
-class Dropout final : public Kernel {
- public:
-  Dropout(const Shape& x, double rate, std::int64_t stream)
-      : samples_(x), stream_(stream), least_(dropout_threshold(rate)), scale_(static_cast<float>(1 / (1 - rate))) {}
-  void run(const KernelArguments& arguments) override {
-    const float* const x = arguments.in(0);
-    float* const y = arguments.out(0);
-    samples_.for_each_strip(
-        stream_, arguments,
-        [=, least = least_, scale = scale_](std::int64_t first, std::int64_t count, const Samples::Bits& bits) {
-#pragma omp simd
-          for (std::int64_t i = 0; i < count; ++i) {
-            const float kept = x[first + i] * scale;
-            y[first + i] = bits[static_cast<std::size_t>(i)] >= least ? kept : 0.0F;
-          }
-        });
-  }
-
- private:
-  Samples samples_;
-  std::int64_t stream_;
-  std::uint32_t least_;
-  float scale_;
 };
 
 class RandomNormal final : public Kernel {
@@ -84,7 +37,7 @@ class RandomNormal final : public Kernel {
   RandomNormal(const Shape& y, std::int64_t stream) : samples_(y), stream_(stream) {}
   void run(const KernelArguments& arguments) override {
     float* const y = arguments.out(0);
-    samples_.for_each_strip(stream_, arguments, [=](std::int64_t first, std::int64_t count, const Samples::Bits& bits) {
+    samples_.for_each_strip(stream_, arguments, [=](std::int64_t first, std::int64_t count, const StripBits& bits) {
       for (std::int64_t i = 0; i < count; ++i) {
         const auto pair = static_cast<std::size_t>(i / 2 * 2);
         const auto normal = elementwise::NormalPair::of(bits[pair], bits[pair + 1]);
@@ -99,13 +52,6 @@ class RandomNormal final : public Kernel {
 };
 
 }  // namespace
-
-KernelPointer make_dropout(NodeBuilder& builder) {
-  read_all_plain(builder);
-  builder.may_overwrite(0, 0);
-  return std::make_unique<Dropout>(builder.input_type(0).shape, builder.op().attributes.real("rate"),
-                                   builder.op().attributes.integer("stream"));
-}
 
 KernelPointer make_random_normal(NodeBuilder& builder) {
   read_all_plain(builder);

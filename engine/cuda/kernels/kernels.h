@@ -19,6 +19,9 @@ KernelPointer make_fill(const NodeView& node);
 KernelPointer make_not_equal(const NodeView& node);
 KernelPointer make_causal_mask(const NodeView& node);
 
+// element_wise.cpp
+KernelPointer make_element_wise(const NodeView& node);
+
 // elementwise.cu
 KernelPointer make_activation(const NodeView& node);
 KernelPointer make_activation_backward(const NodeView& node);

@@ -40,6 +40,7 @@ KernelFactory find_kernel(std::string_view op_type) {
       {"dense_backward_data", make_dense_backward_data},
       {"dense_backward_weight", make_dense_backward_weight},
       {"dropout", make_dropout},
+      {"element_wise", make_element_wise},
       {"elu", make_activation},
       {"elu_backward", make_activation_backward},
       {"embedding", make_embedding},

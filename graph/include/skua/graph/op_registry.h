@@ -56,6 +56,8 @@ struct OpTraits {
   // May carry an activation, by the attributes `activation` and `alpha`: its first output is then that function's
   // result.
   bool takes_activation = false;
+  // May be a step of the operator element_wise (element_steps.h): one result, of the shape of each operand.
+  bool element_step = false;
 };
 
 struct OpDefinition {

@@ -9,17 +9,17 @@
 namespace skua {
 
 // Round `round` (from 0) of the bijection, in place. Multipliers and Weyl increments of Salmon et al., table 2 and
-// section 4.3.
+// section 4.3. Words may have 64 bits, of which the low 32 count: vectors then multiply them as they lie.
 constexpr int kPhiloxRounds = 10;
-constexpr void philox_round(int round, std::array<std::uint32_t, 2> key, std::uint32_t& c0, std::uint32_t& c1,
-                            std::uint32_t& c2, std::uint32_t& c3) {
+template <class Word>
+constexpr void philox_round(int round, std::array<std::uint32_t, 2> key, Word& c0, Word& c1, Word& c2, Word& c3) {
   const auto turn = static_cast<std::uint32_t>(round);
-  const std::uint64_t product0 = std::uint64_t{0xD2511F53} * c0;
-  const std::uint64_t product1 = std::uint64_t{0xCD9E8D57} * c2;
-  c0 = static_cast<std::uint32_t>(product1 >> 32) ^ c1 ^ (key[0] + turn * 0x9E3779B9U);
-  c1 = static_cast<std::uint32_t>(product1);
-  c2 = static_cast<std::uint32_t>(product0 >> 32) ^ c3 ^ (key[1] + turn * 0xBB67AE85U);
-  c3 = static_cast<std::uint32_t>(product0);
+  const std::uint64_t product0 = std::uint64_t{0xD2511F53} * static_cast<std::uint32_t>(c0);
+  const std::uint64_t product1 = std::uint64_t{0xCD9E8D57} * static_cast<std::uint32_t>(c2);
+  c0 = static_cast<Word>(product1 >> 32) ^ c1 ^ (key[0] + turn * 0x9E3779B9U);
+  c1 = static_cast<Word>(product1);
+  c2 = static_cast<Word>(product0 >> 32) ^ c3 ^ (key[1] + turn * 0xBB67AE85U);
+  c3 = static_cast<Word>(product0);
 }
 // The bijection itself: 128-bit counter, 64-bit key.
 [[nodiscard]] constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
