@@ -10,14 +10,23 @@
 namespace skua::test {
 namespace {
 
-// Does a quarter of what convolutions count.
-class QuarterDevice final : public ForwardingDevice {
+// Says that it does a share of what convolutions count.
+class SharingDevice final : public ForwardingDevice {
  public:
-  using ForwardingDevice::ForwardingDevice;
+  SharingDevice(std::unique_ptr<Device> device, double share) : ForwardingDevice(std::move(device)), share_(share) {}
   [[nodiscard]] double flops_share(const Graph& /*graph*/, const Node& node) const override {
-    return node.op.type == "conv2d" ? 0.25 : 1;
+    return node.op.type == "conv2d" ? share_ : 1;
   }
+
+ private:
+  double share_;
 };
+
+DeviceSet sharing_devices(double share) {
+  DeviceSet devices = make_cpu_devices(2);
+  for (auto& device : devices.devices) device = std::make_unique<SharingDevice>(std::move(device), share);
+  return devices;
+}
 
 // Bound by its FLOPs, and a relu.
 Graph convolution_graph() {
@@ -31,15 +40,13 @@ Graph convolution_graph() {
 
 TEST(Estimates, AreTheRooflineOfWhatTheDeviceDoesUntilItIsMeasured) {
   const TaskGraph tasks(convolution_graph(), 2);
-  DeviceSet devices = make_cpu_devices(2);
-  const DeviceSpec spec = devices.devices[0]->spec();
+  const DeviceSpec spec = sharing_devices(1).devices[0]->spec();
   CostModel costs;
-  add_estimates(tasks, devices, costs);
+  add_estimates(tasks, sharing_devices(1), costs);
   for (const CostKey& key : tasks.cost_keys()) {
     EXPECT_EQ(costs.seconds(key, spec), CostModel::roofline_seconds(key, spec)) << key.signature;
   }
-  for (auto& device : devices.devices) device = std::make_unique<QuarterDevice>(std::move(device));
-  add_estimates(tasks, devices, costs);
+  add_estimates(tasks, sharing_devices(0.25), costs);
   int convolutions = 0;
   for (const CostKey& key : tasks.cost_keys()) {
     const bool quarter = key.signature.starts_with("conv2d{");
