@@ -14,6 +14,18 @@
 
 namespace skua {
 
+namespace {
+
+bool is_update_in_place(const Node& node) {
+  return node.phase == Phase::kUpdate && static_cast<bool>(op_definition(node.op.type).states);
+}
+
+std::string suffix(Part part) {
+  return part.count > 1 ? fmt::format(" [{}/{}]", part.index + 1, part.count) : "";
+}
+
+}  // namespace
+
 struct TaskGraph::Builder {
   TaskGraph& result;
   const Graph& graph = result.graph_;
@@ -179,8 +191,7 @@ struct TaskGraph::Builder {
     for (std::size_t n = 0; n < graph.node_count(); ++n) {
       const Node& node = graph.nodes()[n];
       if (node.phase != Phase::kUpdate) continue;
-      const bool in_place = static_cast<bool>(op_definition(node.op.type).states);
-      const int parts = in_place ? parts_of(node.inputs.front()) : 1;
+      const int parts = is_update_in_place(node) ? parts_of(node.inputs.front()) : 1;
       const CostKeyId key = key_of(result.cost_keys_[node_keys[n].index()], parts);
       for (int part = 0; part < parts; ++part) add_update(NodeId(static_cast<std::int64_t>(n)), {part, parts}, key);
     }
@@ -294,14 +305,6 @@ DatumId TaskGraph::datum_of(ValueId value, int micro_batch) const {
   return first_datum_.at(value.index() * count + static_cast<std::size_t>(std::max(micro_batch, 0)));
 }
 
-namespace {
-
-std::string suffix(Part part) {
-  return part.count > 1 ? fmt::format(" [{}/{}]", part.index + 1, part.count) : "";
-}
-
-}  // namespace
-
 std::string TaskGraph::name(TaskId id) const {
   const Task& task = tasks_[id.index()];
   switch (task.kind) {
@@ -319,8 +322,7 @@ std::string TaskGraph::name(TaskId id) const {
 
 bool changes_in_place(const TaskGraph& graph, TaskId id) {
   const Task& task = graph.task(id);
-  if (task.kind != TaskKind::kUpdate) return false;
-  return static_cast<bool>(op_definition(graph.graph().node(task.node).op.type).states);
+  return task.kind == TaskKind::kUpdate && is_update_in_place(graph.graph().node(task.node));
 }
 
 }  // namespace skua

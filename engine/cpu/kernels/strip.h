@@ -11,8 +11,6 @@ template <class Float>
 struct Lanes {
   Float* data;
   std::int64_t stride;
-
-  [[nodiscard]] Float* at(std::int64_t i) const { return data + i * stride; }
 };
 
 // Samples of a plane: that of row u, column v at data + u * row_stride + v * column_stride.
